@@ -1,0 +1,94 @@
+"""Whole-or-nothing files: written beside their name, then moved over it.
+
+An interrupted or failed write leaves the old file as it was and nothing new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from coconet.errors import ChoraleError
+
+
+def validate_writable(path: Path, *, force: bool = False) -> Path:
+    """Check that a file can be made at `path` and return it as a `Path`.
+
+    Missing parent folders are made. Raises ChoraleError where the file exists
+    and `force` is False, or where its folder can't be made or written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ChoraleError(f"{path}: expected the name of a file, got a folder")
+    if path.exists() and not force:
+        raise ChoraleError(f"{path}: already exists; choose another name, or --force (force=True)")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ChoraleError(
+            f"{path.parent}: can't write into this folder ({error.strerror})"
+        ) from error
+    return path
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, *, force: bool = True) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; move it over `path` if the block succeeds.
+
+    The temporary name keeps the suffix of `path`, for writers that choose a
+    format by it. Raises ChoraleError for what `validate_writable` refuses and
+    for any OSError in the block, such as a full disk.
+    """
+    path = validate_writable(path, force=force)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ChoraleError(f"{path}: could not be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, force: bool = True) -> None:
+    """Write a UTF-8 text file, whole or not at all."""
+    with atomic_path(path, force=force) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object, *, force: bool = True) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n", force=force)
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object; raises ChoraleError where it is missing or malformed."""
+    path = Path(path)
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ChoraleError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ChoraleError(f"{path}: can't be read ({error.strerror})") from error
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ChoraleError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ChoraleError(f"{path}: expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def _umask() -> int:
+    """The process's umask: mkstemp makes private files, users expect ordinary ones."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,201 @@
+"""Keys, scales, intervals and parallels of a grid.
+
+Conventions
+-----------
+Pitch classes are 0-11 from C. A key is a pair (tonic, mode), mode 'major' or
+'minor'. Key signatures count sharps, flats being negative. Rests never count.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coconet.errors import ChoraleError
+from coconet.grid import REST
+
+NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+#: Intervals mod 12 between two sounding voices that are heard as dissonant.
+DISSONANT = (1, 2, 6, 10, 11)
+#: Key profiles of Temperley (2007), "Music and Probability", table 6.1 after the
+#: Kostka-Payne corpus: how a key spreads over the 12 degrees.
+PROFILES = {
+    "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
+    "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
+}
+
+
+def pitch_name(pitch: int) -> str:
+    """The name of a MIDI pitch; middle C is C4.
+
+    >>> pitch_name(60), pitch_name(70)
+    ('C4', 'Bb4')
+    """
+    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def parse_pitch(name: str) -> int:
+    """MIDI pitch of a name such as 'F4', 'Bb3', 'C#5' or 'E-4' (a minus is a flat).
+
+    >>> parse_pitch("C4"), parse_pitch("Bb3"), parse_pitch("F##2")
+    (60, 58, 43)
+    """
+    letter, rest = name[:1].upper(), name[1:]
+    accidentals = rest.rstrip("0123456789")
+    octave = rest[len(accidentals) :]
+    steps = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+    shifts = {"#": 1, "b": -1, "-": -1, "♯": 1, "♭": -1}
+    if letter not in steps or not octave or any(sign not in shifts for sign in accidentals):
+        raise ChoraleError(f"pitch {name!r}: expected a name such as F4, Bb3 or C#5")
+    pitch = 12 * (int(octave) + 1) + steps[letter] + sum(shifts[sign] for sign in accidentals)
+    if not 1 <= pitch <= 127:
+        raise ChoraleError(f"pitch {name!r}: outside MIDI's 1-127")
+    return pitch
+
+
+def parse_tonic(name: str | int) -> int:
+    """Pitch class of 'F', 'Bb', 'c#' or of a number 0-11.
+
+    >>> parse_tonic("Bb"), parse_tonic("7")
+    (10, 7)
+    """
+    text = str(name).strip()
+    if text.isdigit():
+        if int(text) < 12:
+            return int(text)
+        raise ChoraleError(f"tonic {name!r}: expected a pitch class 0-11")
+    try:
+        return parse_pitch(f"{text}4") % 12
+    except ChoraleError as error:
+        raise ChoraleError(f"tonic {name!r}: expected a name such as F, Bb or C#") from error
+
+
+def scale(tonic: int, mode: str) -> np.ndarray:
+    """Pitch classes of the major or natural minor scale, from the tonic up."""
+    if mode not in SCALES:
+        raise ChoraleError(f"mode: expected major or minor, got {mode!r}")
+    return (np.array(SCALES[mode]) + tonic) % 12
+
+
+def in_scale(grid: np.ndarray, tonic: int, mode: str) -> np.ndarray:
+    """bool array, shape=(voices, steps): sounding cells whose pitch class is in the key."""
+    return np.isin(grid % 12, scale(tonic, mode)) & (grid != REST)
+
+
+def key_tonic(sharps: int, mode: str) -> int:
+    """Tonic of a key signature.
+
+    >>> key_tonic(-1, "major"), key_tonic(-1, "minor")
+    (5, 2)
+    """
+    return (7 * sharps + (9 if mode == "minor" else 0)) % 12
+
+
+def key_sharps(tonic: int, mode: str) -> int:
+    """Key signature of a key, with the fewest accidentals (-5 to 6).
+
+    >>> key_sharps(5, "major"), key_sharps(2, "minor"), key_sharps(6, "major")
+    (-1, -1, 6)
+    """
+    major = (tonic + (3 if mode == "minor" else 0)) % 12
+    return (7 * major + 5) % 12 - 5
+
+
+def key_scores(grid: np.ndarray) -> np.ndarray:
+    """How well each of the 24 keys fits: correlation of durations with its profile.
+
+    Returns
+    -------
+    float array, shape=(2, 12): rows major and minor, columns the tonic; 0 for
+    an empty grid.
+    """
+    counts = np.bincount(grid[grid != REST] % 12, minlength=12).astype(float)
+    if np.ptp(counts) == 0:
+        return np.zeros((2, 12))
+    rolled = np.array([[np.roll(PROFILES[mode], t) for t in range(12)] for mode in PROFILES])
+    rolled -= rolled.mean(-1, keepdims=True)
+    counts -= counts.mean()
+    return rolled @ counts / np.sqrt((rolled**2).sum(-1) * (counts**2).sum())
+
+
+def find_key(grid: np.ndarray, *, sharps: int | None = None) -> tuple[int, str]:
+    """Tonic and mode of a chorale.
+
+    The tonic is the final bass, if the signature allows it; a chorale in a
+    church mode may stand a fifth from its signature's key. The mode is judged
+    by the whole piece, never by the last chord: a minor chorale may end on a
+    Picardy third.
+
+    Parameters
+    ----------
+    grid : int array, shape=(voices, steps); the last voice is taken for the bass
+    sharps : the key signature, where it is known
+
+    Returns
+    -------
+    (tonic, mode)
+    """
+    scores = key_scores(grid)
+    bass = grid[-1][grid[-1] != REST]
+    if len(bass):
+        final = int(bass[-1]) % 12
+        if sharps is None:
+            trusted = scores[:, final].max() > scores.max() - 0.25
+        else:
+            # Ionian, Aeolian, Dorian, Mixolydian: the finals of their signature.
+            finals = [(key_tonic(sharps, "major") + degree) % 12 for degree in (0, 9, 2, 7)]
+            trusted = final in finals and scores[:, final].max() > scores.max() - 0.45
+        if trusted:
+            return final, "major" if scores[0, final] >= scores[1, final] else "minor"
+    if sharps is not None:
+        major, minor = key_tonic(sharps, "major"), key_tonic(sharps, "minor")
+        return (major, "major") if scores[0, major] >= scores[1, minor] else (minor, "minor")
+    row, tonic = np.unravel_index(np.argmax(scores), scores.shape)
+    return int(tonic), "major" if row == 0 else "minor"
+
+
+def intervals(grid: np.ndarray) -> np.ndarray:
+    """Intervals between all pairs of voices, in semitones, upper minus lower row.
+
+    Returns
+    -------
+    int array, shape=(pairs, steps), pairs in the order of `voice_pairs`; -1000
+    where either voice rests.
+    """
+    upper, lower = voice_pairs(grid.shape[0])
+    both = (grid[upper] != REST) & (grid[lower] != REST)
+    return np.where(both, grid[upper].astype(int) - grid[lower], -1000)
+
+
+def voice_pairs(voices: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of all pairs of voices, upper row first, as two arrays."""
+    return np.triu_indices(voices, 1)
+
+
+def dissonant_pairs(grid: np.ndarray) -> np.ndarray:
+    """bool array, shape=(pairs, steps): pairs that sound a dissonant interval."""
+    found = intervals(grid)
+    return np.isin(np.abs(found) % 12, DISSONANT) & (found != -1000)
+
+
+def moving_pairs(grid: np.ndarray) -> np.ndarray:
+    """bool array, shape=(pairs, steps - 1): both voices change pitch into the next step."""
+    upper, lower = voice_pairs(grid.shape[0])
+    sounding = (grid[:, 1:] != REST) & (grid[:, :-1] != REST)
+    moves = (np.diff(grid.astype(int), axis=1) != 0) & sounding
+    return moves[upper] & moves[lower]
+
+
+def parallels(grid: np.ndarray, interval: int) -> np.ndarray:
+    """Moving pairs that go the same way and keep `interval` (7 or 0) mod 12.
+
+    Returns
+    -------
+    bool array, shape=(pairs, steps - 1): True where the parallel arrives in
+    the next step.
+    """
+    upper, lower = voice_pairs(grid.shape[0])
+    motion = np.sign(np.diff(grid.astype(int), axis=1))
+    same_way = motion[upper] == motion[lower]
+    kept = np.abs(intervals(grid)) % 12 == interval % 12
+    return moving_pairs(grid) & same_way & kept[:, 1:] & kept[:, :-1]
