@@ -1,0 +1,109 @@
+"""Keys, intervals and parallels, against slow and obvious versions and known pieces."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from coconet.corpus import load_corpus
+from coconet.errors import ChoraleError
+from coconet.theory import (
+    find_key,
+    in_scale,
+    intervals,
+    key_sharps,
+    key_tonic,
+    moving_pairs,
+    parallels,
+    parse_pitch,
+    parse_tonic,
+    pitch_name,
+    scale,
+)
+
+GRIDS = hnp.arrays(
+    np.int16,
+    st.tuples(st.integers(2, 6), st.integers(2, 20)),
+    elements=st.sampled_from([0, 48, 50, 55, 57, 60, 62, 67, 69]),
+)
+
+
+def obvious_parallels(grid, interval):
+    found = []
+    for upper, lower in itertools.combinations(range(len(grid)), 2):
+        for step in range(1, grid.shape[1]):
+            a, b = (int(grid[v, step - 1]) for v in (upper, lower))
+            c, d = (int(grid[v, step]) for v in (upper, lower))
+            moving = 0 not in (a, b, c, d) and a != c and b != d
+            same_way = (c > a) == (d > b)
+            fits = abs(a - b) % 12 == interval and abs(c - d) % 12 == interval
+            found.append(moving and same_way and fits)
+    return np.array(found).reshape(-1, grid.shape[1] - 1)
+
+
+@given(GRIDS, st.sampled_from([0, 7]))
+def test_parallels_agree_with_the_obvious_loop(grid, interval):
+    assert (parallels(grid, interval) == obvious_parallels(grid, interval)).all()
+    assert (parallels(grid, interval) <= moving_pairs(grid)).all()
+
+
+def test_a_textbook_parallel_fifth_and_octave():
+    grid = np.array([[67, 69], [60, 62], [48, 50]])
+    assert parallels(grid, 7).sum() == 2  # soprano over alto, and over bass a twelfth
+    assert parallels(grid, 0).sum() == 1
+    assert intervals(grid)[:, 0].tolist() == [7, 19, 12]
+
+
+def test_bach_hardly_ever_writes_parallel_fifths():
+    chorales = load_corpus("train")
+    moving = sum(moving_pairs(c.grid).sum() for c in chorales)
+    fifths = sum(parallels(c.grid, 7).sum() for c in chorales)
+    assert 0.2 < 1000 * fifths / moving < 2
+
+
+def test_keys_of_the_showpieces():
+    found = {c.bwv: find_key(c.grid, sharps=c.sharps) for c in load_corpus("demo")}
+    assert found["180.7"] == (5, "major")
+    assert found["140.7"] == (3, "major")
+    assert found["244.3"] == (11, "minor")
+
+
+def test_the_mode_is_not_fooled_by_a_picardy_third():
+    minor = np.tile(np.array([[72, 75, 79], [67, 68, 71], [63, 60, 62], [48, 44, 43]]), 8)
+    ending = np.array([[72], [67], [64], [48]])
+    assert find_key(np.hstack([minor, ending]), sharps=-3) == (0, "minor")
+
+
+def test_signatures_and_tonics_agree():
+    for sharps in range(-5, 7):
+        for mode in ("major", "minor"):
+            assert key_sharps(key_tonic(sharps, mode), mode) == sharps
+    assert key_tonic(3, "minor") == 6
+
+
+@given(st.integers(12, 127))
+def test_pitch_names_are_read_back(pitch):
+    assert parse_pitch(pitch_name(pitch)) == pitch
+
+
+@pytest.mark.parametrize("name", ["", "H4", "C", "Cx4", "4", "C99", "B#9"])
+def test_bad_pitch_names(name):
+    with pytest.raises(ChoraleError, match="pitch"):
+        parse_pitch(name)
+
+
+@pytest.mark.parametrize("name", ["H", "12", "", "F##b?"])
+def test_bad_tonics(name):
+    with pytest.raises(ChoraleError, match="tonic"):
+        parse_tonic(name)
+
+
+def test_rests_are_in_no_scale():
+    grid = np.array([[0, 60, 61]])
+    assert in_scale(grid, 0, "major").tolist() == [[False, True, False]]
+    assert scale(9, "minor").tolist() == [9, 11, 0, 2, 4, 5, 7]
+    with pytest.raises(ChoraleError, match="mode"):
+        scale(0, "lydian")
