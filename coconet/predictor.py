@@ -1,0 +1,78 @@
+"""What evaluation and sampling know of a model: grids in, probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from coconet.checkpoint import Checkpoint, load_checkpoint, resolve_checkpoint
+from coconet.encoding import tokens_of
+from coconet.model import BEAT
+
+
+class Predictor(Protocol):
+    """Anything that predicts hidden cells; a uniform mock is one line."""
+
+    pitches: tuple[int, int]
+    """Lowest and highest MIDI pitch, both included."""
+
+    def predict(
+        self, grids: np.ndarray, hidden: np.ndarray, outside: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Probabilities of every pitch in every cell, given the cells that aren't hidden.
+
+        Parameters
+        ----------
+        grids : int array, shape=(batch, 4, steps); values in hidden cells are ignored
+        hidden : bool array, shape=(batch, 4, steps)
+        outside : bool array, shape=(batch, steps), or None where nothing is.
+            Step 0 must fall on a beat.
+
+        Returns
+        -------
+        float32 array, shape=(batch, 4, steps, pitches): sums to 1 over pitches
+        """
+        ...
+
+
+class NetworkPredictor:
+    """A trained network as a Predictor."""
+
+    def __init__(self, network: nn.Module, *, name: str = "", card: dict | None = None):
+        self.network = network.eval()
+        self.pitches: tuple[int, int] = tuple(network.config.pitches)
+        self.name = name
+        self.card = card or {}
+
+    @torch.inference_mode()
+    def predict(
+        self, grids: np.ndarray, hidden: np.ndarray, outside: np.ndarray | None = None
+    ) -> np.ndarray:
+        batch, _, steps = grids.shape
+        tokens = tokens_of(grids, hidden, outside, self.pitches)
+        short = -steps % BEAT
+        if short:
+            blank = self.pitches[1] - self.pitches[0] + 3  # the symbol for outside
+            tokens = np.pad(tokens, ((0, 0), (0, short), (0, 0)), constant_values=blank)
+        ends = torch.ones(batch, 2, dtype=torch.bool)
+        logits = self.network(torch.from_numpy(tokens), ends)[:, :steps]
+        return torch.softmax(logits, -1).permute(0, 2, 1, 3).numpy()
+
+
+def load_predictor(folder: Path | str, *, threads: int | None = None) -> NetworkPredictor:
+    """The network of a checkpoint's folder, ready to predict.
+
+    threads : for torch, process-wide; torch's own choice by default
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return predictor_of(load_checkpoint(folder), name=resolve_checkpoint(folder).name)
+
+
+def predictor_of(checkpoint: Checkpoint, *, name: str = "") -> NetworkPredictor:
+    """The network of a checkpoint in memory, ready to predict."""
+    return NetworkPredictor(checkpoint.network(), name=name, card=dict(checkpoint.card))

@@ -1,0 +1,524 @@
+"""The training loop: crops, loss, schedule, states, Ctrl-C.
+
+The loss is that of an orderless NADE (Uria, Murray and Larochelle 2014; Huang et
+al. 2017, equation 9): a uniformly drawn number of a crop's cells is hidden; the
+cross-entropy of the hidden cells, divided by their number.
+
+A run's folder holds `run.json` (the settings), `curves.csv`, and the states of
+`coconet.checkpoint`. All chance comes from generators that are saved with the
+state, so a resumed run ends where an unbroken one would have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import csv
+import io
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from coconet.checkpoint import Checkpoint, load_checkpoint, load_state, save_state
+from coconet.chorale import Chorale
+from coconet.corpus import transpositions
+from coconet.encoding import draw_hidden, tokens_of
+from coconet.errors import ChoraleError
+from coconet.files import read_json, write_json, write_text
+from coconet.grid import REST
+from coconet.model import (
+    BEAT,
+    Config,
+    FastConfig,
+    build_network,
+    config_fields,
+    config_from,
+    use_generator,
+)
+
+#: Updates that `minutes` measures before it fixes how many there will be.
+MEASURED = 50
+#: Of those, the ones that only warm up caches and allocators.
+UNMEASURED = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a run's result depends on, besides data and machine.
+
+    updates : length of the schedule; None while `minutes` still measures
+    minutes : wall-clock length wanted, in place of `updates`
+    batch : crops an update; crop : steps a crop, a multiple of 4
+    learning_rate : peak, reached after `warmup` updates, then a cosine to 0
+    weight_decay : of matrices; ema : decay of the averaged weights
+    resolution : 16, 8 or 4: sixteenths, eighths or quarters
+    seed, threads : as given; threads None leaves torch's own choice
+    valid_every, save_every : updates between validations and between saves
+    """
+
+    model: Config = field(default_factory=FastConfig)
+    updates: int | None = 20_000
+    minutes: float | None = None
+    batch: int = 24
+    crop: int = 64
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    weight_decay: float = 0.02
+    ema: float = 0.999
+    resolution: int = 16
+    seed: int = 1
+    threads: int | None = None
+    valid_every: int = 250
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        sound = (
+            (self.updates is None) != (self.minutes is None) or self.updates is not None
+        ) and all(
+            isinstance(n, int) and n > 0
+            for n in (self.batch, self.crop, self.warmup, self.valid_every, self.save_every)
+        )
+        if not sound or self.crop % BEAT or (self.updates is not None and self.updates < 1):
+            raise ChoraleError(
+                "training settings: expected positive whole numbers, a crop of a multiple of 4 "
+                f"steps, and updates or minutes; got {self}"
+            )
+        if self.resolution not in (16, 8, 4):
+            raise ChoraleError(f"resolution: expected 16, 8 or 4, got {self.resolution!r}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ChoraleError(f"minutes: expected more than 0, got {self.minutes!r}")
+
+    def fields(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "model": config_fields(self.model)}
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Settings:
+        """The settings that `fields` or a user's YAML names; raises ChoraleError."""
+        fields = dict(fields)
+        unknown = sorted(fields.keys() - cls.__dataclass_fields__.keys())
+        if unknown:
+            raise ChoraleError(f"training settings: unknown: {', '.join(unknown)}")
+        if "model" in fields:
+            fields["model"] = config_from(fields["model"])
+        if fields.get("minutes") is not None:
+            fields.setdefault("updates", None)
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise ChoraleError(f"training settings: {error}") from error
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A chorale laid on beats: its grid, and which steps are outside.
+
+    grid : int array, shape=(4, steps), steps a multiple of 4
+    outside : bool array, shape=(steps,)
+    shifts : transpositions that keep each voice in its range, in semitones
+    """
+
+    grid: np.ndarray
+    outside: np.ndarray
+    shifts: np.ndarray
+
+
+def pieces_of(chorales: Sequence[Chorale], resolution: int = 16) -> list[Piece]:
+    """Chorales laid on beats, outside cells added before an upbeat and after the end."""
+    pieces = []
+    for chorale in chorales:
+        shifts = transpositions(chorale.grid)
+        grid = chorale.grid[:, :: 16 // resolution]
+        before = -chorale.upbeat % BEAT if resolution == 16 else 0
+        after = -(before + grid.shape[1]) % BEAT
+        outside = np.pad(np.zeros(grid.shape[1], bool), (before, after), constant_values=True)
+        pieces.append(Piece(np.pad(grid, ((0, 0), (before, after))), outside, shifts))
+    return pieces
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops with some cells hidden.
+
+    tokens : int32, shape=(batch, steps, 4); ends : bool, shape=(batch, 2)
+    targets : int64, shape=(batch, steps, 4): pitch minus the lowest; -100 where
+        a cell isn't scored
+    """
+
+    tokens: Tensor
+    ends: Tensor
+    targets: Tensor
+
+
+def make_batch(
+    crops: Sequence[tuple[Piece, int, int]],
+    length: int,
+    pitches: tuple[int, int],
+    rng: np.random.Generator,
+) -> Batch:
+    """Cut crops, move them, hide cells.
+
+    crops : (piece, first step, semitones) each
+    length : steps a crop; what reaches beyond the piece is outside
+    """
+    grids = np.zeros((len(crops), 4, length), np.int64)
+    outside = np.ones((len(crops), length), bool)
+    ends = np.zeros((len(crops), 2), bool)
+    for item, (piece, start, shift) in enumerate(crops):
+        cut = piece.grid[:, start : start + length]
+        grids[item, :, : cut.shape[1]] = np.where(cut == REST, REST, cut + shift)
+        outside[item, : cut.shape[1]] = piece.outside[start : start + length]
+        ends[item] = start == 0, start + length >= piece.grid.shape[1]
+    eligible = (grids != REST) & ~outside[:, None]
+    hidden = draw_hidden(eligible, rng)
+    tokens = tokens_of(grids, hidden, outside, pitches)
+    targets = np.where(hidden, grids - pitches[0], -100).transpose(0, 2, 1)
+    return Batch(
+        torch.from_numpy(tokens),
+        torch.from_numpy(ends),
+        torch.from_numpy(np.ascontiguousarray(targets)),
+    )
+
+
+class Crops:
+    """Draws training crops: pieces by their length, beats and keys uniformly.
+
+    First steps are drawn from a little beyond the piece at both ends and pulled
+    in, so that beginnings and endings are seen more often than by chance.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], length: int):
+        if not pieces:
+            raise ChoraleError("nothing to train on: the data's train split is empty")
+        self.pieces = pieces
+        self.length = length
+        self.margin = length // 4
+        lasts = [max(0, piece.grid.shape[1] - length) for piece in pieces]
+        self.lasts = np.array(lasts)
+        weights = self.lasts + 2 * self.margin
+        self.shares = weights / weights.sum()
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[tuple[Piece, int, int]]:
+        crops = []
+        for index in rng.choice(len(self.pieces), size=count, p=self.shares):
+            piece, last = self.pieces[index], self.lasts[index]
+            beat = rng.integers(-self.margin // BEAT, (last + self.margin) // BEAT + 1)
+            start = int(np.clip(beat * BEAT, 0, last))
+            crops.append((piece, start, int(rng.choice(piece.shifts))))
+        return crops
+
+
+def fixed_batches(
+    pieces: Sequence[Piece], settings: Settings, *, seed: int = 0
+) -> list[Batch]:
+    """The same crops with the same cells hidden for every model: whole pieces, cut in a row."""
+    rng = np.random.default_rng(seed)
+    crops = [
+        (piece, start, 0)
+        for piece in pieces
+        for start in range(0, piece.grid.shape[1], settings.crop)
+    ]
+    size = 32
+    return [
+        make_batch(crops[i : i + size], settings.crop, settings.model.pitches, rng)
+        for i in range(0, len(crops), size)
+    ]
+
+
+def masked_loss(network: nn.Module, batch: Batch) -> Tensor:
+    """Cross-entropy in nats a hidden cell: the mean over each crop's, shape=(batch,)."""
+    logits = network(batch.tokens, batch.ends)
+    losses = F.cross_entropy(logits.flatten(0, 2), batch.targets.flatten(), reduction="none")
+    counts = (batch.targets >= 0).flatten(1).sum(1).clamp(min=1)
+    return losses.reshape(len(counts), -1).sum(1) / counts
+
+
+@torch.inference_mode()
+def validate(network: nn.Module, batches: Sequence[Batch]) -> float:
+    """Mean masked-cell loss over fixed batches, in nats."""
+    return float(torch.cat([masked_loss(network, batch) for batch in batches]).mean())
+
+
+def learning_rate(settings: Settings, update: int) -> float:
+    """Linear warm-up, then a cosine to zero at the last update."""
+    if update < settings.warmup or settings.updates is None:
+        return settings.learning_rate * min(1.0, (update + 1) / settings.warmup)
+    share = (update - settings.warmup) / max(1, settings.updates - settings.warmup)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+class Trainer:
+    """One run: network, averaged weights, optimiser, generators, curves."""
+
+    def __init__(
+        self,
+        run: Path,
+        settings: Settings,
+        train: Sequence[Chorale],
+        valid: Sequence[Chorale],
+        *,
+        card: dict[str, Any] | None = None,
+        init: Checkpoint | None = None,
+    ):
+        self.run = run
+        self.settings = settings
+        self.card = dict(card or {})
+        self.update = 0
+        self.seconds = 0.0
+        self.rows: list[dict[str, float]] = []
+        self.rng = np.random.default_rng(settings.seed)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        self.network = build_network(settings.model, self.generator)
+        if init is not None:
+            if init.config != settings.model:
+                raise ChoraleError(
+                    f"--init: the checkpoint's network is {init.config}, the run's {settings.model}"
+                )
+            self.network.load_state_dict(dict(init.weights))
+        use_generator(self.network, self.generator)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        matrices = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": settings.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=settings.learning_rate,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self.crops = Crops(pieces_of(train, settings.resolution), settings.crop)
+        self.valid = fixed_batches(pieces_of(valid, settings.resolution), settings)
+
+    def step(self) -> float:
+        """One update; returns the batch's loss in nats."""
+        settings = self.settings
+        crops = self.crops.draw(settings.batch, self.rng)
+        batch = make_batch(crops, settings.crop, settings.model.pitches, self.rng)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(settings, self.update)
+        self.network.train()
+        loss = masked_loss(self.network, batch).mean()
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.update += 1
+        self._average()
+        return float(loss.detach())
+
+    def save(self) -> Path:
+        """Write the state; returns its folder."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        tensors["generator"] = self.generator.get_state()
+        for name, parameter in self.network.named_parameters():
+            for key, value in self.optimiser.state.get(parameter, {}).items():
+                tensors[f"optimiser.{key}.{name}"] = value
+        rest = {
+            "settings": self.settings.fields(),
+            "update": self.update,
+            "seconds": self.seconds,
+            "rng": self.rng.bit_generator.state,
+            "rows": self.rows,
+            "card": self.card,
+        }
+        return save_state(self.run, self.update, self.checkpoint(), tensors, rest)
+
+    def restore(self, tensors: dict[str, Tensor], rest: dict[str, Any]) -> None:
+        """Take up a saved state; raises ChoraleError where it doesn't fit."""
+        try:
+            for prefix, network in (("network.", self.network), ("average.", self.average)):
+                network.load_state_dict(
+                    {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+                )
+            self.generator.set_state(tensors["generator"])
+            for name, parameter in self.network.named_parameters():
+                self.optimiser.state[parameter] = {
+                    key: tensors[f"optimiser.{key}.{name}"]
+                    for key in ("step", "exp_avg", "exp_avg_sq")
+                }
+            self.rng.bit_generator.state = rest["rng"]
+            self.update, self.seconds = int(rest["update"]), float(rest["seconds"])
+            self.rows, self.card = list(rest["rows"]), dict(rest["card"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ChoraleError(f"{self.run}: the saved state doesn't fit ({error})") from error
+
+    def checkpoint(self) -> Checkpoint:
+        """The averaged weights, with the card as it stands."""
+        card = {
+            **self.card,
+            "settings": self.settings.fields(),
+            "update": self.update,
+            "minutes": round(self.seconds / 60, 1),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+        if self.rows:
+            card["valid_loss"] = self.rows[-1]["valid_loss"]
+        return Checkpoint(self.settings.model, self.average.state_dict(), card)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.settings.ema, (1 + self.update) / (10 + self.update))
+        averaged, current = self.average.state_dict(), self.network.state_dict()
+        for name, tensor in averaged.items():
+            if tensor.is_floating_point():
+                tensor.lerp_(current[name], 1 - decay)
+            else:
+                tensor.copy_(current[name])
+
+
+def train(
+    run: Path | str,
+    settings: Settings,
+    chorales: Sequence[Chorale],
+    *,
+    resume: bool = False,
+    init: Path | str | None = None,
+    card: dict[str, Any] | None = None,
+    progress: bool = True,
+    on_row: Callable[[list[dict[str, float]]], None] | None = None,
+) -> Path:
+    """Train a network, or go on with a run, and return the folder of its last state.
+
+    Parameters
+    ----------
+    run : the run's folder; it must be new or empty unless `resume`
+    settings : ignored when resuming, since the run has its own
+    chorales : the data; those of split 'train' are trained on, 'valid' measured
+    resume : go on from the newest state in `run`
+    init : a checkpoint whose weights to begin from, with a fresh schedule
+    card : what the checkpoint's card should say besides the settings
+    on_row : called after each validation with all rows of the curves so far
+
+    The first Ctrl-C finishes the update, saves and returns; the second raises
+    KeyboardInterrupt at once.
+    """
+    run = Path(run)
+    state = load_state(run) if resume else None
+    if state is not None:
+        settings = Settings.from_fields(state[2].get("settings", {}))
+    elif run.exists() and any(run.iterdir()):
+        raise ChoraleError(f"{run}: already holds a run; use --resume, or another --run")
+    trainer = Trainer(
+        run,
+        settings,
+        [chorale for chorale in chorales if chorale.split == "train"],
+        [chorale for chorale in chorales if chorale.split == "valid"],
+        card=card,
+        init=load_checkpoint(init) if init is not None else None,
+    )
+    if state is not None:
+        trainer.restore(state[1], state[2])
+    write_json(run / "run.json", trainer.settings.fields())
+    return _loop(trainer, progress=progress, on_row=on_row)
+
+
+def read_settings(run: Path | str) -> Settings:
+    """The settings of a run's folder."""
+    return Settings.from_fields(read_json(Path(run) / "run.json"))
+
+
+def _loop(
+    trainer: Trainer,
+    *,
+    progress: bool,
+    on_row: Callable[[list[dict[str, float]]], None] | None,
+) -> Path:
+    losses: list[float] = []
+    folder = None
+    with (
+        _interrupts() as stopped,
+        tqdm(
+            total=trainer.settings.updates,
+            initial=trainer.update,
+            desc="training",
+            unit="update",
+            disable=not progress,
+        ) as bar,
+    ):
+        measured = 0.0
+        while trainer.settings.updates is None or trainer.update < trainer.settings.updates:
+            began = time.monotonic()
+            losses.append(trainer.step())
+            took = time.monotonic() - began
+            trainer.seconds += took
+            measured += took if trainer.update > UNMEASURED else 0.0
+            bar.update()
+            if trainer.settings.updates is None and trainer.update == MEASURED:
+                _fix_updates(trainer, measured / (MEASURED - UNMEASURED))
+                bar.reset(total=trainer.settings.updates)
+                bar.update(trainer.update)
+            last = trainer.update == trainer.settings.updates or stopped.is_set()
+            if last or trainer.update % trainer.settings.valid_every == 0:
+                row = _measure(trainer, losses)
+                losses = []
+                bar.set_postfix(train=f"{row['train_loss']:.3f}", valid=f"{row['valid_loss']:.3f}")
+                if on_row is not None:
+                    on_row(trainer.rows)
+            if last or trainer.update % trainer.settings.save_every == 0:
+                folder = trainer.save()
+            if stopped.is_set():
+                break
+    return folder if folder is not None else trainer.save()
+
+
+def _fix_updates(trainer: Trainer, seconds: float) -> None:
+    """Choose how many updates fill the minutes asked for, and write it down."""
+    updates = max(MEASURED + 1, round(trainer.settings.minutes * 60 / seconds))
+    trainer.settings = replace(trainer.settings, updates=updates)
+    write_json(trainer.run / "run.json", trainer.settings.fields())
+
+
+def _measure(trainer: Trainer, losses: Sequence[float]) -> dict[str, float]:
+    began = time.monotonic()
+    row = {
+        "update": trainer.update,
+        "train_loss": round(float(np.mean(losses)), 5),
+        "valid_loss": round(validate(trainer.average, trainer.valid), 5),
+        "learning_rate": learning_rate(trainer.settings, trainer.update),
+    }
+    trainer.seconds += time.monotonic() - began
+    row["minutes"] = round(trainer.seconds / 60, 3)
+    trainer.rows.append(row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, row.keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(trainer.rows)
+    write_text(trainer.run / "curves.csv", text.getvalue())
+    return row
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second interrupts as usual."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def first(signum: int, frame: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        tqdm.write("finishing this update and saving; Ctrl-C again stops at once")
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
