@@ -1,0 +1,181 @@
+"""The command `coconet`: thin faces of the package's functions.
+
+Only argparse is imported here, so that `--help` is quick; each command loads
+what it needs. A `ChoraleError` becomes one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from coconet import __version__
+from coconet.errors import ChoraleError
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        from coconet import commands
+
+        return getattr(commands, options.command)(options)
+    except ChoraleError as error:
+        print(f"coconet {options.command}: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print(f"coconet {options.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def build_parser() -> Parser:
+    """All commands and their options."""
+    parser = Parser(
+        prog="coconet", description="Composing with Bach's chorales by neural infilling."
+    )
+    parser.add_argument("--version", action="version", version=f"coconet {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_infill, _generate, _render, _info, _train, _corpus, _doctor):
+        add(commands)
+    return parser
+
+
+def _command(commands: argparse._SubParsersAction, name: str, text: str) -> Parser:
+    return commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+
+SOURCE = (
+    ".mid, .musicxml, .npy, a melody such as 'F4:4 G4:2 r:2' (name:sixteenths), "
+    "or bwv:NUMBER for a chorale of the corpus"
+)
+
+
+def _infill(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "infill", "rewrite what is marked in a chorale")
+    parser.add_argument("source", metavar="IN", help=SOURCE)
+    marks = parser.add_argument_group("what is rewritten (by default the voices that are absent)")
+    marks.add_argument("--keep", metavar="VOICES", help="voices to keep, such as soprano,bass")
+    marks.add_argument("--rewrite", metavar="VOICES", help="voices to write anew")
+    marks.add_argument(
+        "--span", metavar="A:B", action="append", default=[], help="steps, half open; repeatable"
+    )
+    marks.add_argument(
+        "--bars", metavar="5-8", action="append", default=[], help="bars as printed; repeatable"
+    )
+    marks.add_argument("--hidden", metavar="H.npy", help="bool array of the grid's shape")
+    marks.add_argument("--fill-rests", action="store_true", help="also write where a voice rests")
+    marks.add_argument(
+        "--as", dest="as_", metavar="VOICES", help="which voices the source's are, such as soprano"
+    )
+    marks.add_argument(
+        "--quartet", type=int, metavar="K", help="of a stack of quartets, from 1"
+    )
+    marks.add_argument("--strict", action="store_true", help="refuse notes off the grid")
+    _sampling(parser)
+    _outputs(parser)
+
+
+def _generate(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "generate", "write chorales from nothing, or to a kept voice")
+    parser.add_argument("--length", type=int, default=128, metavar="STEPS", help="in sixteenths")
+    parser.add_argument("--keep", metavar="VOICES", help="voices to keep; needs --from")
+    parser.add_argument("--from", dest="source", metavar="IN", help=SOURCE)
+    parser.add_argument("--tempo", type=float, default=72.0, help="quarter notes a minute")
+    _sampling(parser)
+    _outputs(parser)
+
+
+def _render(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "render", "make a sound file of a chorale")
+    parser.add_argument("source", metavar="IN", help=SOURCE)
+    parser.add_argument("--out", required=True, metavar="X.wav", help=".wav, .flac or .mp3")
+    parser.add_argument("--synth", choices=("csound", "fluidsynth"), help="the first that works")
+    parser.add_argument("--instrument", choices=("piano", "organ"), help="the first that works")
+    parser.add_argument(
+        "--tuning", default="secor-victorian", metavar="FILE.scl", help="a Scala file, or 'equal'"
+    )
+    parser.add_argument("--tonic", metavar="F", help="degree 0 of the tuning; the chorale's own")
+    parser.add_argument("--tempo", type=float, help="quarter notes a minute; the chorale's own")
+    parser.add_argument("--soundfont", metavar="FILE.sf2", help="the best one found")
+    parser.add_argument("--level", default="peak:-1", help="loudest sample, in dBFS")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+
+
+def _info(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "info", "tell what a checkpoint, chorale or tuning holds")
+    parser.add_argument("file", metavar="FILE", help="a checkpoint's folder, a .scl, or " + SOURCE)
+
+
+def _train(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "train", "train a network; Ctrl-C once saves, twice stops")
+    parser.add_argument("--run", default="runs/chorales", metavar="DIR", help="the run's folder")
+    parser.add_argument("--config", metavar="FILE.yaml", help="settings; options override them")
+    parser.add_argument("--data", metavar="FILE.npz", help="a corpus; by default the project's own")
+    parser.add_argument("--network", choices=("fast", "paper"), help="fast, unless --config says")
+    parser.add_argument("--layers", type=int, help="of the paper network (64)")
+    parser.add_argument("--filters", type=int, help="of the paper network (128)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--updates", type=int, metavar="N", help="length of the schedule (20000)")
+    length.add_argument(
+        "--minutes", type=float, metavar="M", help="measure 50 updates, then fix N to fill M"
+    )
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on from the run's last state")
+    start.add_argument("--init", metavar="CHECKPOINT", help="begin from these weights")
+    parser.add_argument("--batch", type=int, help="crops an update (24)")
+    parser.add_argument("--crop", type=int, metavar="STEPS", help="steps a crop (64)")
+    parser.add_argument("--learning-rate", type=float, help="peak (0.002)")
+    parser.add_argument("--resolution", type=int, choices=(16, 8, 4), help="grid: 16ths (16)")
+    parser.add_argument("--seed", type=int, help="of all chance (1)")
+    parser.add_argument("--threads", type=int, help="for torch; its own choice")
+
+
+def _corpus(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "corpus", "build data/chorales.npz from music21's corpus")
+    parser.add_argument("--out", metavar="DIR", help="folder to write into; the project's data")
+    parser.add_argument(
+        "--jsb", metavar="FILE.npz", help="the paper's pieces: also work out splits.csv anew"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes that read scores")
+
+
+def _doctor(commands: argparse._SubParsersAction) -> None:
+    _command(commands, "doctor", "tell what is installed, what is missing, and the exact fix")
+
+
+def _sampling(parser: Parser) -> None:
+    group = parser.add_argument_group("sampling")
+    group.add_argument("--count", type=int, default=1, metavar="N", help="versions to write")
+    group.add_argument("--model", metavar="DIR", help="a checkpoint; by default models/chorales")
+    group.add_argument("--passes", type=int, help="one a hidden cell, 64 to 256")
+    group.add_argument(
+        "--temperature", type=float, default=1.0, help="0 likeliest, 1 as Bach, above bolder"
+    )
+    group.add_argument("--seed", type=int, default=1, help="same seed, same music")
+    group.add_argument("--threads", type=int, help="for torch; its own choice")
+
+
+def _outputs(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--out", default="numpy_chorales", metavar="DIR", help="folder")
+    group.add_argument("--name", help="of the files; by default from the source")
+    group.add_argument("--no-audio", action="store_true", help="no WAV")
+    group.add_argument("--force", action="store_true", help="replace existing files")

@@ -1,0 +1,305 @@
+"""The command line: each command does its job, and bad input is one line and exit code 2."""
+
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+
+from coconet import places
+from coconet.chorale import load_chorale, save_chorale
+from coconet.cli import main
+from coconet.corpus import load_corpus
+from coconet.reading import read_piece
+
+QUICK = ["--passes", "2", "--no-audio", "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def piece(tmp_path_factory):
+    chorale = next(c for c in load_corpus("demo") if c.bwv == "373")
+    return save_chorale(chorale, tmp_path_factory.mktemp("piece") / "piece.npy")
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    return code, capsys.readouterr()
+
+
+def refused(capsys, *arguments):
+    """The one line with which a command refuses."""
+    try:
+        code, said = run(capsys, *arguments)
+    except SystemExit as stop:
+        code, said = stop.code, capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if not line.startswith("note: ")]
+    assert code == 2, said
+    assert len(lines) == 1, said.err
+    assert lines[0].startswith("coconet")
+    return lines[0]
+
+
+def test_infill_writes_every_form_and_keeps_what_is_kept(piece, tmp_path, capsys):
+    arguments = ["infill", piece, "--rewrite", "alto,tenor", "--out", tmp_path, "--passes", 4]
+    code, said = run(capsys, *arguments, "--threads", 1)
+    assert code == 0, said.err
+    names = sorted(path.name for path in tmp_path.iterdir())
+    suffixes = ["json", "mid", "musicxml", "npy", "png", "svg", "wav"]
+    assert names == [f"piece.{suffix}" for suffix in suffixes]
+    assert "notes are new" in said.out
+    before, after = load_chorale(piece), load_chorale(tmp_path / "piece.npy")
+    assert (after.grid[[0, 3]] == before.grid[[0, 3]]).all()
+    assert (after.grid[[1, 2]] != before.grid[[1, 2]]).any()
+    for suffix in ("mid", "musicxml"):
+        again = read_piece(tmp_path / f"piece.{suffix}").chorale
+        assert (again.grid == after.grid).all()
+    sound, rate = soundfile.read(tmp_path / "piece.wav")
+    assert len(sound) / rate > after.seconds
+    assert 0.5 < abs(sound).max() <= 1
+    assert after.provenance["seed"] == 1
+    again = tmp_path / "again"
+    assert run(capsys, *arguments[:-4], "--out", again, *QUICK, "--passes", 4)[0] == 0
+    assert (load_chorale(again / "piece.npy").grid == after.grid).all()
+
+
+def test_a_typed_melody_is_harmonised(tmp_path, capsys):
+    melody = "F4:4 G4:4 A4:4 Bb4:4 A4:4 G4:4 F4:8"
+    code, said = run(
+        capsys, "infill", melody, "--as", "soprano", "--out", tmp_path, "--name", "mine", *QUICK
+    )
+    assert code == 0, said.err
+    chorale = load_chorale(tmp_path / "mine.npy")
+    assert chorale.grid[0].tolist() == [p for p in (65, 67, 69, 70, 69, 67, 65) for _ in range(4)] + [65] * 4
+    assert (chorale.grid > 0).all()
+
+
+def test_generate_from_nothing_and_to_a_kept_bass(piece, tmp_path, capsys):
+    code, said = run(capsys, "generate", "--count", 2, "--length", 32, "--out", tmp_path, *QUICK)
+    assert code == 0, said.err
+    one, two = (load_chorale(tmp_path / f"chorale-{n}.npy").grid for n in (1, 2))
+    assert one.shape == (4, 32)
+    assert (one != two).any()
+    code, said = run(
+        capsys, "generate", "--keep", "bass", "--from", piece, "--out", tmp_path, *QUICK
+    )
+    assert code == 0, said.err
+    assert (load_chorale(tmp_path / "piece.npy").grid[3] == load_chorale(piece).grid[3]).all()
+
+
+def test_render_and_info(piece, tmp_path, capsys):
+    code, said = run(capsys, "render", piece, "--out", tmp_path / "a.wav", "--tempo", 200)
+    assert code == 0, said.err
+    assert "secor" in said.out
+    assert run(capsys, "info", piece)[1].out.count("\n") > 8
+    assert "+0.00" in run(capsys, "info", places.tunings() / "secor-victorian.scl")[1].out
+    code, said = run(capsys, "info", places.models() / "chorales")
+    assert "valid_loss" in said.out
+
+
+def test_train_and_go_on(tmp_path, capsys):
+    settings = tmp_path / "run.yaml"
+    settings.write_text(
+        "model: {network: fast, step_width: 16, beat_width: 16, dilations: [1]}\n"
+        "batch: 2\ncrop: 16\nwarmup: 2\nupdates: 9\nvalid_every: 3\nsave_every: 3\n"
+    )
+    where = ["train", "--run", tmp_path / "r", "--threads", 1]
+    code, said = run(capsys, *where, "--config", settings, "--updates", 6)
+    assert code == 0, said.err
+    assert (tmp_path / "r" / "curves.png").stat().st_size > 5000
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["updates"] == 6
+    assert run(capsys, *where, "--resume")[0] == 0
+    assert run(capsys, "info", tmp_path / "r")[0] == 0
+    assert "already holds a run" in refused(capsys, *where)
+    assert "unknown: speed" in refused(
+        capsys, "train", "--run", tmp_path / "s", "--config", _file(tmp_path, "s.yaml", "speed: 1")
+    )
+    assert "YAML" in refused(
+        capsys, "train", "--run", tmp_path / "s", "--config", _file(tmp_path, "t.yaml", "a: [")
+    )
+
+
+def _file(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def _npy(folder, array, **options):
+    np.save(folder / "bad.npy", array, **options)
+    return folder / "bad.npy"
+
+
+def _cluster(folder, voices):
+    """A MIDI of one chord."""
+    track = mido.MidiTrack([mido.Message("note_on", note=50 + 3 * v) for v in range(voices)])
+    track += [
+        mido.Message("note_off", note=50 + 3 * v, time=480 * (v == 0)) for v in range(voices)
+    ]
+    file = mido.MidiFile(ticks_per_beat=480, tracks=[track])
+    file.save(folder / "bad.mid")
+    return folder / "bad.mid"
+
+
+def _truncated(folder):
+    path = _cluster(folder, 4)
+    path.write_bytes(path.read_bytes()[:40])
+    return path
+
+
+GOOD = np.full((4, 16), [[72], [67], [60], [48]])
+
+BAD_SOURCES = [
+    (lambda f: _file(f, "bad.mid", b""), "empty|not a MIDI"),
+    (_truncated, "truncated|MIDI"),
+    (lambda f: _file(f, "bad.mid", b"RIFF0000WAVE"), "not a MIDI"),
+    (lambda f: _cluster(f, 0), "no notes"),
+    *[(lambda f, n=n: _cluster(f, n), f"{n}") for n in (5, 6, 7, 8, 9)],
+    (lambda f: _file(f, "bad.musicxml", "<score"), "MusicXML|XML"),
+    (lambda f: _npy(f, GOOD + 0.5), "not a whole number"),
+    (lambda f: _npy(f, np.where(GOOD == 72, np.nan, GOOD)), "not a number"),
+    (lambda f: _npy(f, GOOD[0]), r"expected shape \(voices, steps\)"),
+    (lambda f: _npy(f, GOOD[:, :0]), "no steps"),
+    (lambda f: _npy(f, np.where(GOOD == 72, 128, GOOD)), "soprano at step 0: 128"),
+    (lambda f: _npy(f, np.where(GOOD == 72, -5, GOOD)), "soprano at step 0: -5"),
+    (lambda f: _npy(f, np.where(GOOD == 48, 30, GOOD)), "bass at step 0: 30 is outside the model"),
+    (lambda f: _npy(f, np.vstack([GOOD, GOOD])), "--quartet"),
+    (lambda f: _npy(f, np.array([{}], object), allow_pickle=True), "pickled"),
+    (lambda f: _file(f, "bad.npy", pickle.dumps(1)), "not a .npy file"),
+    (lambda f: f / "none.mid", "no such file"),
+    (lambda f: "H4:4 G4:2", "H4"),
+    (lambda f: "bwv:9999", "no such chorale"),
+]
+
+
+@pytest.mark.parametrize(("make", "says"), BAD_SOURCES)
+def test_bad_sources_are_refused_in_one_line_and_leave_nothing(tmp_path, capsys, make, says):
+    out = tmp_path / "out"
+    line = refused(capsys, "infill", make(tmp_path), "--rewrite", "alto", "--out", out, *QUICK)
+    assert re.search(says, line), line
+    assert not out.exists() or not list(out.iterdir())
+
+
+BAD_OPTIONS = [
+    ([], "nothing is hidden"),
+    (["--rewrite", "violin"], "unknown voice 'violin'"),
+    (["--rewrite", "alto", "--keep", "bass"], "not both"),
+    (["--span", "5"], "expected two steps"),
+    (["--span", "9:3"], "span 9:3"),
+    (["--bars", "77"], "bars '77'"),
+    (["--hidden", "HIDDEN"], "expected the grid's shape"),
+    (["--rewrite", "alto", "--temperature", "-1"], "temperature"),
+    (["--rewrite", "alto", "--temperature", "hot"], "invalid float value"),
+    (["--rewrite", "alto", "--passes", "0"], "passes"),
+    (["--rewrite", "alto", "--count", "0"], "count"),
+    (["--rewrite", "alto", "--threads", "0"], "threads"),
+    (["--rewrite", "alto", "--quartet", "2"], "quartet"),
+    (["--rewrite", "alto", "--model", "nowhere"], "no such checkpoint"),
+    (["--rewrite", "alto", "--seed", "-1"], "seed"),
+    (["--frobnicate"], "unrecognized arguments"),
+]
+
+
+@pytest.mark.parametrize(("options", "says"), BAD_OPTIONS)
+def test_bad_options(piece, tmp_path, capsys, options, says):
+    np.save(tmp_path / "hidden.npy", np.ones((4, 3), bool))
+    options = [str(tmp_path / "hidden.npy") if o == "HIDDEN" else o for o in options]
+    out = tmp_path / "out"
+    base = [] if "--passes" in options else ["--passes", "2"]
+    line = refused(capsys, "infill", piece, "--out", out, "--no-audio", *base, *options)
+    assert says in line
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_existing_files_stay_without_force(piece, tmp_path, capsys):
+    (tmp_path / "piece.mid").write_text("precious")
+    arguments = ["infill", piece, "--rewrite", "alto", "--out", tmp_path, *QUICK]
+    assert "already exists" in refused(capsys, *arguments)
+    assert [p.name for p in tmp_path.iterdir()] == ["piece.mid"]
+    assert (tmp_path / "piece.mid").read_text() == "precious"
+    assert run(capsys, *arguments, "--force")[0] == 0
+    assert (tmp_path / "piece.mid").read_bytes().startswith(b"MThd")
+
+
+def test_a_folder_that_cannot_be_written(piece, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    line = refused(
+        capsys, "infill", piece, "--rewrite", "alto", "--out", tmp_path / "file" / "x", *QUICK
+    )
+    assert "can't write" in line
+
+
+def test_a_full_disk_leaves_nothing(piece, tmp_path, capsys, monkeypatch):
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    out = tmp_path / "out"
+    line = refused(capsys, "infill", piece, "--rewrite", "alto", "--out", out, *QUICK)
+    assert "No space left" in line
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["11", *["100."] * 11], "11"),
+        (["13", *["100."] * 13], "13"),
+        (["12", "0/1", *["100."] * 11], "line"),
+        (["12", "abc", *["100."] * 11], "line"),
+    ],
+)
+def test_bad_tunings(piece, tmp_path, capsys, lines, says):
+    tuning = _file(tmp_path, "bad.scl", "\n".join(["! bad", "bad", *lines]))
+    line = refused(capsys, "render", piece, "--tuning", tuning, "--out", tmp_path / "a.wav")
+    assert says in line
+    assert not (tmp_path / "a.wav").exists()
+
+
+def test_render_refuses_what_would_be_silent(piece, tmp_path, capsys):
+    font = _file(tmp_path, "font.sf3", b"RIFF")
+    out = tmp_path / "a.wav"
+    line = refused(capsys, "render", piece, "--synth", "csound", "--soundfont", font, "--out", out)
+    assert "sf3" in line
+    silent = tmp_path / "silent.npy"
+    np.save(silent, np.zeros((4, 16), int))
+    assert refused(capsys, "render", silent, "--out", out)
+    assert "tonic" in refused(capsys, "render", piece, "--tonic", "H", "--out", out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("spoil", ["config.json", "weights.safetensors", "truncated", "version"])
+def test_spoilt_models(piece, tmp_path, capsys, spoil):
+    model = tmp_path / "model"
+    shutil.copytree(places.models() / "chorales", model)
+    if spoil == "truncated":
+        path = model / "weights.safetensors"
+        path.write_bytes(path.read_bytes()[:10_000])
+    elif spoil == "version":
+        side = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps(side | {"format": 99}))
+    else:
+        (model / spoil).unlink()
+    refused(capsys, "infill", piece, "--rewrite", "alto", "--model", model,
+            "--out", tmp_path / "out", *QUICK)  # fmt: skip
+    refused(capsys, "info", model)
+
+
+def test_without_arguments_and_with_help():
+    environment = {**os.environ, "PYTHONPATH": str(places.root())}
+    command = [sys.executable, "-X", "importtime", "-m", "coconet"]
+    found = subprocess.run([*command, "infill", "--help"], capture_output=True, text=True,
+                           env=environment)  # fmt: skip
+    assert found.returncode == 0
+    assert "--rewrite" in found.stdout
+    for heavy in ("torch", "numpy", "music21", "matplotlib"):
+        assert f" {heavy}\n" not in found.stderr
+    bare = subprocess.run(command[:1] + command[3:], capture_output=True, text=True, env=environment)
+    assert bare.returncode == 2
+    assert len(bare.stderr.splitlines()) == 1
