@@ -130,6 +130,8 @@ def infill(
     """
     if count < 1:
         raise ChoraleError(f"count: expected 1 or more, got {count}")
+    if seed < 0:
+        raise ChoraleError(f"seed: expected 0 or more, got {seed}")
     schedule = Schedule(passes=rule_of_thumb(hidden) if passes is None else passes)
     grids = sample(
         predictor,

@@ -83,9 +83,7 @@ class Settings:
     save_every: int = 500
 
     def __post_init__(self) -> None:
-        sound = (
-            (self.updates is None) != (self.minutes is None) or self.updates is not None
-        ) and all(
+        sound = (self.updates is not None or self.minutes is not None) and all(
             isinstance(n, int) and n > 0
             for n in (self.batch, self.crop, self.warmup, self.valid_every, self.save_every)
         )
@@ -98,6 +96,8 @@ class Settings:
             raise ChoraleError(f"resolution: expected 16, 8 or 4, got {self.resolution!r}")
         if self.minutes is not None and not self.minutes > 0:
             raise ChoraleError(f"minutes: expected more than 0, got {self.minutes!r}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ChoraleError(f"seed: expected a whole number from 0, got {self.seed!r}")
 
     def fields(self) -> dict[str, Any]:
         """Plain values for JSON."""

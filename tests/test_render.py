@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pitch_error import cents_of_scale, measured, scale_piece
 
 import coconet.render as sound
 from coconet.chorale import Chorale
@@ -46,38 +47,6 @@ def chorale(*voices, **fields):
     """A chorale from voices written as lists of (pitch, steps)."""
     rows = [[pitch for pitch, steps in voice for _ in range(steps)] for voice in voices]
     return Chorale(np.array(rows), **fields)
-
-
-def scale_piece():
-    """The octave from C4 in one voice, two quarters a note at 80: 1.5 s each."""
-    return chorale([(key, 8) for key in range(60, 72)], tempo=80, tonic=0)
-
-
-def measured(samples, rate, expected):
-    """Hz of a tone: shifted down to 0 Hz, averaged in blocks, and a very long FFT of those.
-
-    Nothing of it is shared with the package's own estimator, which fits a
-    parabola to three bins of a plain FFT.
-    """
-    block, size = 256, 2**18
-    times = np.arange(len(samples)) / rate
-    shifted = samples * np.blackman(len(samples)) * np.exp(-2j * np.pi * expected * times)
-    blocks = shifted[: len(shifted) // block * block].reshape(-1, block).mean(axis=1)
-    offsets = np.fft.fftfreq(size, block / rate)
-    near = np.abs(offsets) < 0.02 * expected
-    return expected + offsets[near][np.argmax(np.abs(np.fft.fft(blocks, size))[near])]
-
-
-def cents_of_scale(path, window=(0.05, 0.85), flat=1.0):
-    """Cents from equal temperament of the 12 notes of `scale_piece`."""
-    samples, rate = soundfile.read(path)
-    mono = samples.mean(axis=1)
-    equal = equal_frequencies()[60:72]
-    found = []
-    for note, hz in enumerate(equal):
-        first, last = (int((1.5 * note + edge) * rate) for edge in window)
-        found.append(measured(mono[first:last], rate, hz * flat))
-    return 1200 * np.log2(np.array(found) / equal)
 
 
 def test_the_estimator_knows_its_trade():

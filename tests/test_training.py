@@ -248,6 +248,7 @@ def test_the_schedule_warms_up_and_falls_to_nothing():
         {"minutes": -1},
         {"minutes": float("nan")},
         {"resolution": 12},
+        {"seed": -1},
         {"speed": 9},
         {"model": {"network": "fast", "step_width": -1}},
         {"batch": "many"},
