@@ -135,9 +135,13 @@ class Chorale:
         """Onsets of a rewritten grid: as they were where the pitch is, else merged.
 
         In cells of `hidden` (bool, shape=(voices, steps)) the old onsets say
-        nothing, since those notes are newly written.
+        nothing, since those notes are newly written; there a note is never held
+        over from one phrase into the next.
         """
         onsets = onsets_of(grid)
+        if hidden is not None:
+            after = np.flatnonzero(self.fermatas[:-1]) + 1
+            onsets[:, after] |= hidden[:, after] & (grid[:, after] != REST)
         if grid.shape == self.grid.shape:
             same = (grid == self.grid) & (grid != REST)
             if hidden is not None:

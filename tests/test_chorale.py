@@ -128,6 +128,17 @@ def test_new_grids_keep_repeated_notes_where_nothing_changed():
     assert np.flatnonzero(again.onsets[1]).tolist() == [0]
 
 
+def test_new_notes_are_not_held_over_a_fermata():
+    fermatas = np.zeros(8, bool)
+    fermatas[3] = True
+    chorale = Chorale(GRID, fermatas=fermatas)
+    hidden = np.zeros(GRID.shape, bool)
+    hidden[1] = True
+    onsets = chorale.onsets_for(GRID, hidden=hidden)
+    assert np.flatnonzero(onsets[1]).tolist() == [0, 4]
+    assert np.flatnonzero(onsets[0]).tolist() == [0]
+
+
 def test_bars_are_numbered_as_printed():
     chorale = Chorale(np.full((4, 36), 60), time_signature="3/4", upbeat=4)
     assert chorale.bars_to_span("0") == (0, 4)
