@@ -181,7 +181,11 @@ def train(options: argparse.Namespace) -> int:
     settings = read_settings(run) if options.resume else Settings.from_fields(_settings(options))
 
     def draw_curves(rows: list[dict[str, float]]) -> None:
-        save_figure(training_curves(rows), run / "curves.png", force=True)
+        losses = [
+            {"update": row["update"], "train": row["train_loss"], "valid": row["valid_loss"]}
+            for row in rows
+        ]
+        save_figure(training_curves(losses).figure, run / "curves.png", force=True)
 
     folder = run_training(
         run,
