@@ -23,7 +23,7 @@ from coconet.errors import ChoraleError
 REST = 0
 VOICES = ("soprano", "alto", "tenor", "bass")
 STEPS_PER_QUARTER = 4
-#: Lowest and highest pitch of each voice in Bach's chorales (the training split).
+#: Lowest and highest pitch of each voice in Bach's chorales (the training pieces of JSB).
 RANGES = ((60, 81), (52, 74), (46, 69), (36, 66))
 DTYPE = np.int16
 
