@@ -30,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
+        if options.command == "doctor":
+            # It must speak even where numpy is missing, which all other commands need.
+            from coconet.doctor import report
+
+            return report()
         from coconet import commands
 
         return getattr(commands, options.command)(options)

@@ -181,11 +181,7 @@ def train(options: argparse.Namespace) -> int:
     settings = read_settings(run) if options.resume else Settings.from_fields(_settings(options))
 
     def draw_curves(rows: list[dict[str, float]]) -> None:
-        losses = [
-            {"update": row["update"], "train": row["train_loss"], "valid": row["valid_loss"]}
-            for row in rows
-        ]
-        save_figure(training_curves(losses).figure, run / "curves.png", force=True)
+        save_figure(training_curves(rows), run / "curves.png", force=True)
 
     folder = run_training(
         run,
@@ -212,13 +208,6 @@ def corpus(options: argparse.Namespace) -> int:
     for key, value in counts.items():
         print(f"{key:<12} {value}")
     return 0
-
-
-def doctor(options: argparse.Namespace) -> int:
-    """Tell what is installed and what is missing; 1 where something needed is."""
-    from coconet.doctor import report
-
-    return report()
 
 
 def _write_results(

@@ -65,7 +65,7 @@ def write_all(
     """
     from coconet.midi import write_midi
     from coconet.musicxml import write_musicxml
-    from coconet.plots import before_after, piano_roll, save_figure
+    from coconet.plots import before_after, piano_roll_figure, save_figure
     from coconet.score import engrave
 
     paths = paths_of(folder, name, audio=audio)
@@ -77,7 +77,7 @@ def write_all(
         write_musicxml(chorale, made[".musicxml"])
         engrave(chorale, hidden=hidden).save(made[".svg"])
         if before is None or hidden is None:
-            figure = piano_roll(chorale).figure
+            figure = piano_roll_figure(chorale)
         else:
             figure = before_after(before, chorale, hidden)
         save_figure(figure, made[".png"])
