@@ -16,7 +16,14 @@ import numpy as np
 
 from coconet.errors import ChoraleError
 from coconet.files import atomic_path, read_json, validate_writable, write_json
-from coconet.grid import REST, STEPS_PER_QUARTER, onsets_of, validate_grid, validate_span, voice_name
+from coconet.grid import (
+    REST,
+    STEPS_PER_QUARTER,
+    onsets_of,
+    validate_grid,
+    validate_span,
+    voice_name,
+)
 
 FORMAT = 1
 #: What the sidecar may say, and what is assumed where it is silent.
@@ -81,7 +88,8 @@ class Chorale:
         _expect(_whole(self.sharps, -7, 7), name, "-7 to 7 sharps", self.sharps)
         parse_time_signature(self.time_signature)
         bar = self.bar
-        _expect(_whole(self.upbeat, 0, bar - 1), name, f"an upbeat of 0-{bar - 1} steps", self.upbeat)
+        upbeats = f"an upbeat of 0-{bar - 1} steps"
+        _expect(_whole(self.upbeat, 0, bar - 1), name, upbeats, self.upbeat)
         tempo = self.tempo
         good_tempo = isinstance(tempo, int | float) and not isinstance(tempo, bool)
         _expect(good_tempo and 5 <= tempo <= 1000, name, "a tempo of 5-1000", tempo)
@@ -214,7 +222,7 @@ def load_chorale(path: Path | str) -> Chorale:
     grid = validate_grid(read_array(path), name=str(path))
     sidecar = path.with_suffix(".json")
     if not sidecar.exists():
-        return Chorale(grid, title=path.stem, assumed=tuple(DEFAULTS) + ("onsets",))
+        return Chorale(grid, title=path.stem, assumed=(*DEFAULTS, "onsets"))
     return _from_sidecar(grid, read_json(sidecar), sidecar)
 
 
@@ -303,7 +311,8 @@ def _check_onsets(grid: np.ndarray, onsets: np.ndarray, name: str) -> None:
         if wrong.any():
             voice, step = (int(i) for i in np.argwhere(wrong)[0])
             raise ChoraleError(
-                f"{name}: onsets don't fit the grid: {voice_name(voice)} at step {step}: {complaint}"
+                f"{name}: onsets don't fit the grid: "
+                f"{voice_name(voice)} at step {step}: {complaint}"
             )
 
 

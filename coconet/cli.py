@@ -90,9 +90,7 @@ def _infill(commands: argparse._SubParsersAction) -> None:
     marks.add_argument(
         "--as", dest="as_", metavar="VOICES", help="which voices the source's are, such as soprano"
     )
-    marks.add_argument(
-        "--quartet", type=int, metavar="K", help="of a stack of quartets, from 1"
-    )
+    marks.add_argument("--quartet", type=int, metavar="K", help="of a stack of quartets, from 1")
     marks.add_argument("--strict", action="store_true", help="refuse notes off the grid")
     _sampling(parser)
     _outputs(parser)

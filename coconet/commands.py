@@ -87,7 +87,8 @@ def generate(options: argparse.Namespace) -> int:
         region = choose_hidden(chorale, keep=options.keep, absent=absent)
         before = chorale
     else:
-        chorale, absent, notes, before = blank_chorale(options.length, tempo=options.tempo), (), [], None
+        chorale, before = blank_chorale(options.length, tempo=options.tempo), None
+        absent, notes = (), []
         region = np.ones(chorale.grid.shape, bool)
 
     def write(predictor: Any, on_pass: Callable) -> list[Chorale]:
@@ -254,7 +255,7 @@ def _write_results(
             ),
         )
         for result, one in zip(
-            tqdm(results, desc="writing", leave=False, disable=len(results) == 1), names, strict=True
+            tqdm(results, desc="writing", leave=False, delay=1), names, strict=True
         )
     ]
 
@@ -290,7 +291,7 @@ def _read(
         number = source[4:].strip()
         found = [chorale for chorale in load_corpus() if chorale.bwv == number]
         if not found:
-            raise ChoraleError(f"{source}: no such chorale in the corpus; data/splits.csv lists all")
+            raise ChoraleError(f"{source}: not in the corpus; data/splits.csv lists what is")
         return found[0], (), []
     from coconet.reading import read_piece
 

@@ -15,18 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
-from coconet.grid import REST, validate_hidden, validate_pitches
-from coconet.predictor import Predictor
+from coconet.grid import REST, STEPS_PER_QUARTER, validate_hidden, validate_pitches
+
+if TYPE_CHECKING:
+    from coconet.predictor import Predictor
 
 #: What is called after a pass: its number, from 1, and the grids as they stand.
 OnPass = Callable[[int, list[np.ndarray]], None]
-#: Steps a beat; the networks want step 0 on a beat.
-BEAT = 4
 #: Probabilities below this share of the likeliest pitch's are noise, not music.
 FLOOR = 1e-4
 
@@ -156,11 +157,12 @@ class Layout:
 
     @classmethod
     def of(cls, chorales: Sequence[Chorale]) -> Layout:
-        leads = [-chorale.upbeat % BEAT for chorale in chorales]
+        leads = [-chorale.upbeat % STEPS_PER_QUARTER for chorale in chorales]
         spans = tuple(
             (lead, lead + chorale.steps) for lead, chorale in zip(leads, chorales, strict=True)
         )
-        steps = -(-max(end for _, end in spans) // BEAT) * BEAT
+        longest = max(end for _, end in spans)
+        steps = longest + -longest % STEPS_PER_QUARTER
         outside = np.ones((len(chorales), steps), bool)
         for item, (start, end) in enumerate(spans):
             outside[item, start:end] = False
@@ -222,10 +224,9 @@ def _anneal(
         hidden = np.zeros(flat.shape, bool)
         uniforms = []
         for row, own, child in zip(hidden, cells, children, strict=True):
-            if number == 0:
-                chosen = own  # a first draft that sees the kept cells alone
-            else:
-                chosen = own[child.random(len(own)) < schedule.share(number)]
+            # The first pass is a draft that sees the kept cells alone.
+            share = 1.0 if number == 0 else schedule.share(number)
+            chosen = own[child.random(len(own)) < share]
             row[chosen] = True
             uniforms.append(child.random(len(chosen)))
         if hidden.any():

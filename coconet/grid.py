@@ -15,6 +15,7 @@ note begins, False where it is held and on rests.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,9 +58,7 @@ def voice_indices(names: str | Iterable[str]) -> tuple[int, ...]:
     return tuple(sorted({voice_index(name) for name in names}))
 
 
-def validate_grid(
-    grid: object, *, voices: int | None = None, name: str = "grid"
-) -> np.ndarray:
+def validate_grid(grid: object, *, voices: int | None = None, name: str = "grid") -> np.ndarray:
     """Return `grid` as a new int16 array of shape (voices, steps), or say what is wrong.
 
     Parameters
@@ -82,16 +81,12 @@ def validate_grid(
         raise ChoraleError(f"{name}: expected whole numbers, got dtype {array.dtype}")
     if array.ndim != 2:
         hint = " (segments? join them into one piece first)" if array.ndim == 3 else ""
-        raise ChoraleError(
-            f"{name}: expected shape (voices, steps), got {array.shape}{hint}"
-        )
+        raise ChoraleError(f"{name}: expected shape (voices, steps), got {array.shape}{hint}")
     if array.shape[0] == 0 or (voices is not None and array.shape[0] != voices):
         expected = f"{voices} voices" if voices else "at least one voice"
         turned = voices is not None and array.shape[1] == voices
         hint = "; did you mean its transpose?" if turned else ""
-        raise ChoraleError(
-            f"{name}: expected {expected}, got shape {array.shape}{hint}"
-        )
+        raise ChoraleError(f"{name}: expected {expected}, got shape {array.shape}{hint}")
     if array.shape[1] == 0:
         raise ChoraleError(f"{name}: has no steps: shape {array.shape}")
     if array.dtype.kind == "b":
@@ -117,9 +112,7 @@ def validate_hidden(hidden: object, shape: tuple[int, int]) -> np.ndarray:
     """
     array = np.asarray(hidden)
     if array.shape != tuple(shape):
-        raise ChoraleError(
-            f"hidden: expected the grid's shape {tuple(shape)}, got {array.shape}"
-        )
+        raise ChoraleError(f"hidden: expected the grid's shape {tuple(shape)}, got {array.shape}")
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         raise ChoraleError("hidden: expected booleans (True = the model writes this cell)")
     return array.astype(bool)
@@ -129,9 +122,7 @@ def validate_span(span: Sequence[int], steps: int) -> tuple[int, int]:
     """Return a half-open span as two ints within 0…steps, or raise ChoraleError."""
     start, end = (int(edge) for edge in span)
     if not 0 <= start < end <= steps:
-        raise ChoraleError(
-            f"span {start}:{end}: expected 0 <= start < end <= {steps} steps"
-        )
+        raise ChoraleError(f"span {start}:{end}: expected 0 <= start < end <= {steps} steps")
     return start, end
 
 
@@ -202,7 +193,7 @@ def notes_of(grid: np.ndarray, onsets: np.ndarray) -> list[list[tuple[int, int, 
         voices.append(
             [
                 (int(start), int(end), int(row[start]))
-                for start, end in zip(edges[:-1], edges[1:], strict=True)
+                for start, end in pairwise(edges)
                 if row[start] != REST
             ]
         )
@@ -215,6 +206,5 @@ def _refuse_cells(array: np.ndarray, bad: np.ndarray, name: str, complaint: str)
         more = int(bad.sum()) - 1
         others = f" (and {more} more cells)" if more else ""
         raise ChoraleError(
-            f"{name}: {voice_name(voice)} at step {step}: "
-            f"{array[voice, step]} {complaint}{others}"
+            f"{name}: {voice_name(voice)} at step {step}: {array[voice, step]} {complaint}{others}"
         )

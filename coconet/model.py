@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -195,7 +196,7 @@ class PaperNetwork(nn.Module):
         planes = 3 * VOICES + 1
         widths = [planes] + [config.filters] * (config.layers - 1) + [VOICES]
         self.layers = nn.ModuleList(
-            PaperLayer(inputs, outputs) for inputs, outputs in zip(widths, widths[1:], strict=False)
+            PaperLayer(inputs, outputs) for inputs, outputs in pairwise(widths)
         )
 
     def forward(self, tokens: Tensor, ends: Tensor) -> Tensor:

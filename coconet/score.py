@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -50,8 +50,8 @@ class Score:
     pages : SVG of each page of A4, top to bottom
     """
 
-    sheet: str
-    pages: tuple[str, ...]
+    sheet: str = field(repr=False)
+    pages: tuple[str, ...] = field(repr=False)
 
     def save(self, path: Path | str, *, force: bool = False) -> Path:
         """Write .svg or .png (the sheet) or .pdf (the pages), by the suffix; return the path.

@@ -219,9 +219,7 @@ class Crops:
         return crops
 
 
-def fixed_batches(
-    pieces: Sequence[Piece], settings: Settings, *, seed: int = 0
-) -> list[Batch]:
+def fixed_batches(pieces: Sequence[Piece], settings: Settings, *, seed: int = 0) -> list[Batch]:
     """The same crops with the same cells hidden for every model: whole pieces, cut in a row."""
     rng = np.random.default_rng(seed)
     crops = [

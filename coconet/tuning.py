@@ -257,9 +257,7 @@ def parse_kbm(text: str, name: str = "keyboard mapping") -> KeyboardMapping:
     )
 
 
-def _mapped(
-    name: str, degrees: list[float], description: str, keyboard: KeyboardMapping
-) -> Tuning:
+def _mapped(name: str, degrees: list[float], description: str, keyboard: KeyboardMapping) -> Tuning:
     """The tuning of a scale under a keyboard mapping, where every key sounds."""
     if (keyboard.first, keyboard.last) != (0, KEYS - 1):
         raise ChoraleError(

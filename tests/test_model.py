@@ -103,8 +103,12 @@ def test_the_default_network_is_the_size_it_claims():
 
 @pytest.mark.parametrize("config", [*SMALL, FastConfig(), PaperConfig()])
 def test_configs_survive_json(config):
-    assert config_from({k: list(v) if isinstance(v, tuple) else v
-                        for k, v in config_fields(config).items()}) == config
+    assert (
+        config_from(
+            {k: list(v) if isinstance(v, tuple) else v for k, v in config_fields(config).items()}
+        )
+        == config
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,6 @@ PIANO = pytest.mark.skipif(not WAYS[0][2], reason="no Csound or SoundFont here")
 FLUIDSYNTH = pytest.mark.skipif(not WAYS[2][2], reason="no FluidSynth or SoundFont here")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def chorale(*voices, **fields):
     """A chorale from voices written as lists of (pitch, steps)."""
     rows = [[pitch for pitch, steps in voice for _ in range(steps)] for voice in voices]
@@ -80,9 +73,7 @@ def test_fluidsynth_differs_from_equal_by_the_temperament(tmp_path, instrument):
     """The SoundFont's own error is in both renderings, so that it drops out."""
     for tuning in ("equal", "secor-victorian"):
         path = tmp_path / f"{tuning}.wav"
-        sound.render(
-            scale_piece(), path, synth="fluidsynth", instrument=instrument, tuning=tuning
-        )
+        sound.render(scale_piece(), path, synth="fluidsynth", instrument=instrument, tuning=tuning)
     tempered, equal = (
         cents_of_scale(tmp_path / f"{tuning}.wav") for tuning in ("secor-victorian", "equal")
     )
@@ -370,9 +361,7 @@ def test_csound_refuses_a_bad_font(tmp_path, name):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ChoraleError, match=message) as caught:
-        sound.render(
-            scale_piece(), tmp_path / "a.wav", synth="csound", soundfont=tmp_path / name
-        )
+        sound.render(scale_piece(), tmp_path / "a.wav", synth="csound", soundfont=tmp_path / name)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "a.wav").exists()
 
@@ -481,7 +470,7 @@ def test_levels_are_met(scale, decibels):
 @ORGAN
 @pytest.mark.parametrize(
     "orchestra",
-    ["instr 1\n out oscil(1)\nendin", "instr 2\nendin", "instr 1\n a1 soundin \"no.wav\"\nendin"],
+    ["instr 1\n out oscil(1)\nendin", "instr 2\nendin", 'instr 1\n a1 soundin "no.wav"\nendin'],
 )
 def test_csounds_quiet_failures_are_heard(orchestra):
     notes = perform(scale_piece(), EQUAL).notes

@@ -126,9 +126,7 @@ def render_fluidsynth(
         raise ChoraleError(f"instrument {instrument!r}: expected one of {', '.join(PROGRAMS)}")
     fluidsynth_version()
     if soundfont is None:
-        raise ChoraleError(
-            f"FluidSynth needs a SoundFont: {install_command('fluid-soundfont-gm')}"
-        )
+        raise ChoraleError(f"FluidSynth needs a SoundFont: {install_command('fluid-soundfont-gm')}")
     engine, name = SafeFluidSynth(soundfont.path), f"FluidSynth, {soundfont.path}"
     groups = np.array_split(np.arange(performance.voices), -(-performance.voices // len(CHANNELS)))
     total = np.zeros((round(performance.seconds * SAMPLE_RATE), 2), np.float32)
