@@ -229,11 +229,13 @@ def _with_legend(svg: str, rows: Sequence[int]) -> str:
     Verovio centres text of several colours in a way that not every viewer
     follows, so each word gets its own place here.
     """
-    match = re.search(rf"<text(?:(?!</text>).)*>{LEGEND}<.*?</text>", svg, re.DOTALL)
-    if not match:
+    found = svg.find(f">{LEGEND}<")
+    if found < 0:
         return svg
-    size = float(re.findall(r'font-size="([\d.]+)px"', match[0])[-1])
-    x, y = (float(re.search(rf' {axis}="([\d.]+)"', match[0])[1]) for axis in "xy")
+    end = svg.index("</text>", found) + len("</text>")
+    placed = svg[svg.rindex("<text ", 0, found) : end]
+    size = float(re.findall(r'font-size="([\d.]+)px"', placed)[-1])
+    x, y = (float(re.search(rf' {axis}="([\d.]+)"', placed)[1]) for axis in "xy")
     # In a stack of quartets the same voices share a name and a colour.
     voices = sorted({row % 4 for row in rows})
     words = [(LEGEND, None)] + [(voice_name(row), voice_colour(row)) for row in voices]
@@ -252,7 +254,7 @@ def _with_legend(svg: str, rows: Sequence[int]) -> str:
             f' fill="{colour or "currentColor"}">{word}</text>'
         )
         x += width
-    return svg.replace(match[0], "".join(drawn), 1)
+    return svg.replace(placed, "".join(drawn), 1)
 
 
 def _cairosvg() -> Any:

@@ -74,6 +74,17 @@ def test_rewritten_notes_have_their_voices_colour(chorale, hidden):
     assert not any(colour in engrave(chorale).sheet for colour in VOICE_COLOURS)
 
 
+@pytest.mark.parametrize("title", [None, "", "<Bach> & Co"])
+def test_titles_and_legends_leave_the_svg_whole(chorale, hidden, title):
+    for marked in (None, hidden):
+        made = engrave(chorale, hidden=marked, title=title)
+        for svg in (made.sheet, *made.pages):
+            words = "".join(ET.fromstring(svg).itertext())
+            if svg in (made.sheet, made.pages[0]):
+                assert ("Rewritten" in words) == (marked is not None)
+                assert (chorale.title if title is None else title) in words
+
+
 def test_saved_forms(chorale, hidden, tmp_path):
     score = engrave(chorale, hidden=hidden)
     svg = score.save(tmp_path / "a.svg").read_bytes()
