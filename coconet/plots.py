@@ -186,7 +186,7 @@ def training_curves(
     Parameters
     ----------
     rows : mappings with 'update' and any of 'train_loss' and 'valid_loss',
-        in nats a hidden note; a value that is None, NaN or absent is left out
+        in nats a hidden cell; a value that is None, NaN or absent is left out
     """
     rows = list(rows)
     if ax is None:
@@ -214,7 +214,7 @@ def training_curves(
             color=VOICE_COLOURS[1],
             fontsize=9,
         )
-    ax.set(xlabel="update", ylabel="loss (nats a hidden note)", title=title)
+    ax.set(xlabel="update", ylabel="loss (nats a hidden cell)", title=title)
     ax.margins(y=0.12)
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
