@@ -28,6 +28,7 @@ from coconet.model import Config, build_network, config_fields, config_from, ten
 
 FORMAT = 1
 LATEST = "latest"
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 STATES_KEPT = 2
 
 
@@ -56,9 +57,9 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint, *, half: bool = 
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in checkpoint.weights.items()
     }
-    _save_tensors(weights, folder / "weights.safetensors")
+    _save_tensors(weights, folder / WEIGHTS)
     write_json(
-        folder / "config.json",
+        folder / CONFIG,
         {
             "format": FORMAT,
             "voices": list(VOICES),
@@ -89,7 +90,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     settings, truncated weights, and names, shapes or values that don't fit.
     """
     folder = resolve_checkpoint(path)
-    config_path, weights_path = folder / "config.json", folder / "weights.safetensors"
+    config_path, weights_path = folder / CONFIG, folder / WEIGHTS
     for needed in (config_path, weights_path):
         if not needed.is_file():
             raise ChoraleError(f"{folder}: incomplete checkpoint: {needed.name} is missing")

@@ -126,7 +126,8 @@ def infill(
     Returns
     -------
     list of Chorales: kept notes keep their onsets, new ones begin where the
-    pitch changes
+    pitch changes and after a fermata. The provenance of each says which cells
+    were hidden, and all that its bytes depend on.
     """
     if count < 1:
         raise ChoraleError(f"count: expected 1 or more, got {count}")
@@ -149,6 +150,7 @@ def infill(
         "seed": seed,
         "passes": schedule.passes,
         "temperature": temperature,
+        "hidden": ["".join("x" if cell else "." for cell in row) for row in hidden],
         **surroundings(predictor),
     }
     return [

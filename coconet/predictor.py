@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from coconet.checkpoint import Checkpoint, load_checkpoint, resolve_checkpoint
+from coconet.checkpoint import WEIGHTS, load_checkpoint, resolve_checkpoint
 from coconet.encoding import tokens_of
 from coconet.model import BEAT
 
@@ -40,13 +41,15 @@ class Predictor(Protocol):
 
 
 class NetworkPredictor:
-    """A trained network as a Predictor."""
+    """A trained network as a Predictor.
 
-    def __init__(self, network: nn.Module, *, name: str = "", card: dict | None = None):
+    name : tells it from others in the provenance of what it wrote
+    """
+
+    def __init__(self, network: nn.Module, *, name: str = ""):
         self.network = network.eval()
         self.pitches: tuple[int, int] = tuple(network.config.pitches)
         self.name = name
-        self.card = card or {}
 
     @torch.inference_mode()
     def predict(
@@ -66,13 +69,13 @@ class NetworkPredictor:
 def load_predictor(folder: Path | str, *, threads: int | None = None) -> NetworkPredictor:
     """The network of a checkpoint's folder, ready to predict.
 
+    Its name is the folder's, with the beginning of the weights' SHA-256.
+
     threads : for torch, process-wide; torch's own choice by default
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    return predictor_of(load_checkpoint(folder), name=resolve_checkpoint(folder).name)
-
-
-def predictor_of(checkpoint: Checkpoint, *, name: str = "") -> NetworkPredictor:
-    """The network of a checkpoint in memory, ready to predict."""
-    return NetworkPredictor(checkpoint.network(), name=name, card=dict(checkpoint.card))
+    path = resolve_checkpoint(folder)
+    checkpoint = load_checkpoint(path)
+    digest = hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
+    return NetworkPredictor(checkpoint.network(), name=f"{path.name} {digest[:12]}")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from coconet.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_state
 from coconet.errors import ChoraleError
 from coconet.model import FastConfig, build_network
-from coconet.predictor import load_predictor, predictor_of
+from coconet.predictor import NetworkPredictor, load_predictor
 
 CONFIG = FastConfig(step_width=16, beat_width=16, dilations=(1,), step_blocks=1)
 
@@ -25,7 +25,7 @@ def checkpoint():
 def test_a_checkpoint_predicts_the_same_after_loading(checkpoint, tmp_path):
     grids, hidden = np.full((1, 4, 8), 60), np.ones((1, 4, 8), bool)
     save_checkpoint(tmp_path / "full", checkpoint, half=False)
-    expected = predictor_of(checkpoint).predict(grids, hidden)
+    expected = NetworkPredictor(checkpoint.network()).predict(grids, hidden)
     found = load_predictor(tmp_path / "full").predict(grids, hidden)
     np.testing.assert_array_equal(found, expected)
     save_checkpoint(tmp_path / "half", checkpoint)
