@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from coconet.errors import ChoraleError
-from coconet.files import read_json, write_json, write_text
+from coconet.files import atomic_path, read_json, write_json, write_text
 from coconet.grid import VOICES
 from coconet.model import Config, build_network, config_fields, config_from, tensor_shapes
 
@@ -34,11 +34,15 @@ STATES_KEPT = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network's config and weights, and the card that says how they came about."""
+    """A network's config and weights, and the card that says how they came about.
+
+    resolution : steps a whole note of the grids it was trained on: 16, 8 or 4
+    """
 
     config: Config
     weights: Mapping[str, Tensor]
     card: Mapping[str, Any] = field(default_factory=dict)
+    resolution: int = 16
 
     def network(self) -> nn.Module:
         """The network with these weights, in float32 and ready to predict."""
@@ -63,6 +67,7 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint, *, half: bool = 
         {
             "format": FORMAT,
             "voices": list(VOICES),
+            "resolution": checkpoint.resolution,
             "model": config_fields(checkpoint.config),
             "card": dict(checkpoint.card),
         },
@@ -74,7 +79,7 @@ def resolve_checkpoint(path: Path | str) -> Path:
     path = Path(path)
     pointer = path / LATEST
     if pointer.is_file():
-        name = pointer.read_text(encoding="utf-8").strip()
+        name = _latest(path)
         if not name or Path(name).name != name or not (path / name).is_dir():
             raise ChoraleError(f"{pointer}: expected the name of a state in {path}, got {name!r}")
         return path / name
@@ -103,6 +108,9 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise ChoraleError(
             f"{config_path}: expected voices {', '.join(VOICES)}, got {side.get('voices')!r}"
         )
+    resolution = side.get("resolution", 16)
+    if resolution not in (16, 8, 4):
+        raise ChoraleError(f"{config_path}: expected resolution 16, 8 or 4, got {resolution!r}")
     try:
         config = config_from(side.get("model") or {})
     except ChoraleError as error:
@@ -119,7 +127,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ChoraleError(f"{weights_path}: {name} holds values that are not numbers")
-    return Checkpoint(config, weights, side.get("card") or {})
+    return Checkpoint(config, weights, side.get("card") or {}, resolution)
 
 
 def save_state(
@@ -135,6 +143,8 @@ def save_state(
     rest : plain values: update, generators, measurements so far
     """
     folder = run / f"{update:07d}"
+    if folder.is_dir() and _latest(run) == folder.name:
+        return folder  # saved already; never take away what `latest` names
     temporary = run / f".{folder.name}-new"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -164,16 +174,20 @@ def load_state(run: Path) -> tuple[Checkpoint, dict[str, Tensor], dict[str, Any]
     return checkpoint, _load_tensors(folder / "state.safetensors"), read_json(folder / "state.json")
 
 
-def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-new")
+def _latest(run: Path) -> str:
+    """What the file `latest` of a run says, or ''."""
     try:
-        save_file(tensors, temporary)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise ChoraleError(f"{path}: could not be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        return (run / LATEST).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary)
+        except SafetensorError as error:
+            raise ChoraleError(f"{path}: could not be written ({error})") from error
 
 
 def _load_tensors(path: Path) -> dict[str, Tensor]:

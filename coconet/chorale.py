@@ -7,6 +7,7 @@ absent; then defaults stand in, and `Chorale.assumed` names them.
 from __future__ import annotations
 
 import re
+import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from coconet.grid import (
 )
 
 FORMAT = 1
+#: What numpy raises for a damaged file.
+READ_ERRORS = (ValueError, EOFError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError)
 #: What the sidecar may say, and what is assumed where it is silent.
 DEFAULTS: dict[str, Any] = {
     "tonic": 0,
@@ -74,6 +77,10 @@ class Chorale:
     assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for key in ("title", "bwv"):
+            # Control characters and halves of surrogate pairs are in no one's title.
+            text = "".join(c for c in getattr(self, key) if c.isprintable()).strip()
+            object.__setattr__(self, key, text)
         name = self.title or "chorale"
         grid = validate_grid(self.grid, name=name)
         steps = grid.shape[1]
@@ -159,7 +166,7 @@ class Chorale:
 
     def bars_to_span(self, bars: str) -> tuple[int, int]:
         """Steps of the bars '5' or '5-8', numbered as in a score: an upbeat is bar 0."""
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", bars)
+        match = re.fullmatch(r"\s*([0-9]{1,6})\s*(?:-\s*([0-9]{1,6})\s*)?", bars)
         if not match:
             raise ChoraleError(f"bars {bars!r}: expected a number or a range such as 5-8")
         first = int(match[1])
@@ -206,9 +213,11 @@ def save_chorale(chorale: Chorale, path: Path | str, *, force: bool = False) -> 
     sidecar = path.with_suffix(".json")
     validate_writable(path, force=force)
     validate_writable(sidecar, force=force)
-    with atomic_path(path, force=force) as temporary, temporary.open("wb") as file:
-        np.save(file, chorale.grid, allow_pickle=False)
-    write_json(sidecar, sidecar_of(chorale), force=True)
+    # Both are written before either replaces an old one.
+    with atomic_path(path, force=force) as array, atomic_path(sidecar, force=force) as side:
+        with array.open("wb") as file:
+            np.save(file, chorale.grid, allow_pickle=False)
+        write_json(side, sidecar_of(chorale))
     return path
 
 
@@ -239,7 +248,7 @@ def read_array(path: Path | str) -> np.ndarray:
         raise ChoraleError(f"{path}: no such file") from error
     except OSError as error:
         raise ChoraleError(f"{path}: can't be read ({error.strerror or error})") from error
-    except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError) as error:
+    except READ_ERRORS as error:
         if isinstance(error, ChoraleError):
             raise
         hint = "it holds pickled objects" if "pickle" in str(error) else "is it truncated?"
@@ -285,7 +294,9 @@ def _from_sidecar(grid: np.ndarray, side: dict[str, Any], path: Path) -> Chorale
         else:
             assumed.add("onsets")
         fermatas = np.zeros(grid.shape[1], bool)
-        fermatas[np.array(side.get("fermatas", []), dtype=int)] = True
+        for step in side.get("fermatas", []):
+            _expect(_whole(step, 0, grid.shape[1] - 1), "fermatas", "steps of the piece", step)
+            fermatas[step] = True
         return Chorale(
             grid,
             fermatas=fermatas,

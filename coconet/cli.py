@@ -42,6 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ChoraleError as error:
         print(f"coconet {options.command}: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except ModuleNotFoundError as error:
+        print(
+            f"coconet {options.command}: the package {error.name} is missing; "
+            "coconet doctor tells the fix",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
     except KeyboardInterrupt:
         print(f"coconet {options.command}: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -103,10 +110,13 @@ def _infill(commands: argparse._SubParsersAction) -> None:
 
 def _generate(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "generate", "write chorales from nothing, or to a kept voice")
-    parser.add_argument("--length", type=int, default=128, metavar="STEPS", help="in sixteenths")
+    parser.add_argument("--length", type=int, metavar="STEPS", help="in sixteenths (128)")
     parser.add_argument("--keep", metavar="VOICES", help="voices to keep; needs --from")
     parser.add_argument("--from", dest="source", metavar="IN", help=SOURCE)
-    parser.add_argument("--tempo", type=float, default=72.0, help="quarter notes a minute")
+    parser.add_argument(
+        "--as", dest="as_", metavar="VOICES", help="which voices the source's are, such as bass"
+    )
+    parser.add_argument("--tempo", type=float, help="quarter notes a minute (72)")
     _sampling(parser)
     _outputs(parser)
 
@@ -151,7 +161,9 @@ def _train(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--batch", type=int, help="crops an update (24)")
     parser.add_argument("--crop", type=int, metavar="STEPS", help="steps a crop (64)")
     parser.add_argument("--learning-rate", type=float, help="peak (0.002)")
-    parser.add_argument("--resolution", type=int, choices=(16, 8, 4), help="grid: 16ths (16)")
+    parser.add_argument(
+        "--resolution", type=int, choices=(16, 8, 4), help="steps a whole note (16)"
+    )
     parser.add_argument("--seed", type=int, help="of all chance (1)")
     parser.add_argument("--threads", type=int, help="for torch; its own choice")
 

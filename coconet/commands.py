@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from coconet import places
-from coconet.chorale import Chorale, read_array
+from coconet.chorale import DEFAULTS, Chorale, read_array
 from coconet.errors import ChoraleError
-from coconet.grid import VOICES
+from coconet.grid import VOICES, voice_indices
 
 SHIPPED_MODEL = "chorales"
 
@@ -30,6 +30,7 @@ def infill(options: argparse.Namespace) -> int:
     chorale, absent, notes = _read(options.source, as_=options.as_, strict=options.strict)
     if options.quartet is not None:
         chorale = quartet(chorale, options.quartet)
+        absent = tuple(row % 4 for row in absent if row // 4 == options.quartet - 1)
     region = choose_hidden(
         chorale,
         keep=options.keep,
@@ -81,13 +82,22 @@ def generate(options: argparse.Namespace) -> int:
 
     began = time.monotonic()
     if (options.keep is None) != (options.source is None):
-        raise ChoraleError("generate: --keep and --from belong together")
+        raise ChoraleError("--keep and --from belong together")
     if options.source is not None:
-        chorale, absent, notes = _read(options.source)
+        if options.length is not None or options.tempo is not None:
+            raise ChoraleError("--length and --tempo are the source's own where --from is given")
+        chorale, absent, notes = _read(options.source, as_=options.as_)
+        if options.as_ is None and 4 - len(absent) == len(voice_indices(options.keep)):
+            # A source that holds just the voices to be kept.
+            chorale, absent, notes = _read(options.source, as_=options.keep)
         region = choose_hidden(chorale, keep=options.keep, absent=absent)
         before = chorale
     else:
-        chorale, before = blank_chorale(options.length, tempo=options.tempo), None
+        if options.as_ is not None:
+            raise ChoraleError("--as says which voices the source's are: it needs --from")
+        length = 128 if options.length is None else options.length
+        tempo = DEFAULTS["tempo"] if options.tempo is None else options.tempo
+        chorale, before = blank_chorale(length, tempo=tempo), None
         absent, notes = (), []
         region = np.ones(chorale.grid.shape, bool)
 
@@ -179,7 +189,10 @@ def train(options: argparse.Namespace) -> int:
     from coconet.training import train as run_training
 
     run = Path(options.run)
-    settings = read_settings(run) if options.resume else Settings.from_fields(_settings(options))
+    fields = _settings(options)
+    if options.resume and fields:
+        raise ChoraleError(f"--resume: the run has its own settings; leave out {', '.join(fields)}")
+    settings = read_settings(run) if options.resume else Settings.from_fields(fields)
 
     def draw_curves(rows: list[dict[str, float]]) -> None:
         save_figure(training_curves(rows), run / "curves.png", force=True)
@@ -286,6 +299,8 @@ def _read(
 ) -> tuple[Chorale, tuple[int, ...], list[str]]:
     """A chorale from a file, a typed melody or the corpus; its absent rows; what to tell."""
     if source.lower().startswith("bwv:"):
+        if as_ is not None:
+            raise ChoraleError(f"{source}: a chorale of the corpus has all voices: leave --as out")
         from coconet.corpus import load_corpus
 
         number = source[4:].strip()
@@ -300,7 +315,7 @@ def _read(
 
 
 def _span(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,6})\s*:\s*([0-9]{1,6})\s*", text)
     if not match:
         raise ChoraleError(f"--span {text!r}: expected two steps such as 32:64")
     return int(match[1]), int(match[2])
@@ -317,10 +332,10 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
             fields = yaml.safe_load(text) or {}
         except OSError as error:
             raise ChoraleError(f"{options.config}: can't be read ({error.strerror})") from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
+        except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             line = str(error).replace("\n", " ")
             raise ChoraleError(f"{options.config}: not valid YAML ({line})") from error
-        if not isinstance(fields, dict):
+        if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
             raise ChoraleError(f"{options.config}: expected settings such as 'updates: 20000'")
     names = ("batch", "crop", "learning_rate", "resolution", "seed", "threads")
     fields |= {key: getattr(options, key) for key in names if getattr(options, key) is not None}
@@ -329,7 +344,10 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     sizes = {key: getattr(options, key) for key in ("network", "layers", "filters")}
     sizes = {key: value for key, value in sizes.items() if value is not None}
     if sizes:
-        fields["model"] = {"network": "fast", **(fields.get("model") or {}), **sizes}
+        model = fields.get("model") or {}
+        if not isinstance(model, dict):
+            raise ChoraleError(f"{options.config}: model: expected settings, got {model!r}")
+        fields["model"] = {"network": "fast", **model, **sizes}
     return fields
 
 

@@ -16,7 +16,7 @@ from coconet import places
 from coconet.chorale import DEFAULTS, Chorale
 from coconet.errors import ChoraleError
 from coconet.files import atomic_path
-from coconet.grid import RANGES, REST, STEPS_PER_QUARTER, validate_span
+from coconet.grid import RANGES, REST, validate_span
 from coconet.splits import SPLITS
 from coconet.streams import phrases_at
 
@@ -152,21 +152,6 @@ def load_jsb(path: Path | str) -> list[Chorale]:
             zip(lengths, np.cumsum(lengths), splits, strict=True)
         )
     ]
-
-
-def crop_starts(chorale: Chorale, length: int) -> np.ndarray:
-    """Steps at which a crop of `length` steps may begin: the quarter notes of the bars.
-
-    A piece that is no longer than `length` is taken from its beginning.
-
-    Returns
-    -------
-    int array, ascending, not empty
-    """
-    starts = np.arange(
-        chorale.upbeat % STEPS_PER_QUARTER, chorale.steps - length + 1, STEPS_PER_QUARTER
-    )
-    return starts if len(starts) else np.zeros(1, int)
 
 
 def crop(chorale: Chorale, span: Sequence[int]) -> Chorale:

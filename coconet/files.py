@@ -22,11 +22,13 @@ def validate_writable(path: Path, *, force: bool = False) -> Path:
     and `force` is False, or where its folder can't be made or written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ChoraleError(f"{path}: expected the name of a file, got a folder")
-    if path.exists() and not force:
-        raise ChoraleError(f"{path}: already exists; choose another name, or --force (force=True)")
     try:
+        if path.is_dir():
+            raise ChoraleError(f"{path}: expected the name of a file, got a folder")
+        if path.exists() and not force:
+            raise ChoraleError(
+                f"{path}: already exists; choose another name, or --force (force=True)"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -62,7 +64,8 @@ def atomic_path(path: Path, *, force: bool = True) -> Iterator[Path]:
 def write_text(path: Path, text: str, *, force: bool = True) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     with atomic_path(path, force=force) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # A name that isn't UTF-8, quoted from a command line, must not lose the rest.
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def write_json(path: Path, value: object, *, force: bool = True) -> None:

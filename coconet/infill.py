@@ -83,6 +83,13 @@ def choose_hidden(
         region = np.zeros(shape, bool)
         if keep is not None or rewrite is not None or spans:
             kept = () if keep is None else voice_indices(keep)
+            lacking = [VOICES[row] for row in kept if row in absent]
+            if lacking:
+                raise ChoraleError(
+                    f"keep: the source has no {', '.join(lacking)}, only "
+                    f"{', '.join(VOICES[row] for row in range(4) if row not in absent)}; "
+                    "say which voices its are (--as, as_=)"
+                )
             voices = set(range(4)) - set(kept) if rewrite is None else set(voice_indices(rewrite))
             region = hidden_region(shape, voices=sorted(voices), spans=spans or None)
     if not fill_rests:
@@ -131,6 +138,12 @@ def infill(
     """
     if count < 1:
         raise ChoraleError(f"count: expected 1 or more, got {count}")
+    resolution = getattr(predictor, "resolution", 16)
+    if resolution != 16:
+        raise ChoraleError(
+            f"the model was trained on {resolution} steps a whole note, for comparing likelihoods; "
+            "infilling needs one of 16"
+        )
     if seed < 0:
         raise ChoraleError(f"seed: expected 0 or more, got {seed}")
     schedule = Schedule(passes=rule_of_thumb(hidden) if passes is None else passes)

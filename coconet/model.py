@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from coconet.errors import ChoraleError
 
-VOICES = 4
+VOICE_COUNT = 4
 BEAT = 4
 
 
@@ -140,7 +140,7 @@ class FastNetwork(nn.Module):
         )
         self.symbols = self.pitch_count + 3
         # A linear layer on one-hot planes is a sum of rows of a table.
-        self.stem = nn.Embedding(VOICES * self.symbols, step)
+        self.stem = nn.Embedding(VOICE_COUNT * self.symbols, step)
         self.place = nn.Parameter(torch.zeros(BEAT, step))
 
         def fine() -> nn.ModuleList:
@@ -152,7 +152,7 @@ class FastNetwork(nn.Module):
         self.up = nn.Linear(beat, BEAT * step)
         self.after = fine()
         self.norm = nn.LayerNorm(step)
-        self.head = nn.Linear(step, VOICES * self.pitch_count)
+        self.head = nn.Linear(step, VOICE_COUNT * self.pitch_count)
 
     def forward(self, tokens: Tensor, ends: Tensor) -> Tensor:
         batch, steps, voices = tokens.shape
@@ -193,8 +193,8 @@ class PaperNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.pitch_count = config.pitches[1] - config.pitches[0] + 1
-        planes = 3 * VOICES + 1
-        widths = [planes] + [config.filters] * (config.layers - 1) + [VOICES]
+        planes = 3 * VOICE_COUNT + 1
+        widths = [planes] + [config.filters] * (config.layers - 1) + [VOICE_COUNT]
         self.layers = nn.ModuleList(
             PaperLayer(inputs, outputs) for inputs, outputs in pairwise(widths)
         )

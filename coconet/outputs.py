@@ -31,6 +31,10 @@ def validate_outputs(
 ) -> None:
     """Check that all files can be made, before any work is done; raises ChoraleError."""
     for name in names:
+        if Path(name).name != name or name.startswith("."):
+            raise ChoraleError(
+                f"name {name!r}: expected a plain name of files; the folder is --out"
+            )
         for path in paths_of(folder, name, audio=audio):
             validate_writable(path, force=force)
 
@@ -70,24 +74,24 @@ def write_all(
 
     paths = paths_of(folder, name, audio=audio)
     validate_outputs(folder, [name], audio=audio, force=force)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as temporary:
-        made = {path.suffix: Path(temporary) / path.name for path in paths}
-        save_chorale(chorale, made[".npy"])
-        write_midi(chorale, made[".mid"])
-        write_musicxml(chorale, made[".musicxml"])
-        engrave(chorale, hidden=hidden).save(made[".svg"])
-        if before is None or hidden is None:
-            figure = piano_roll_figure(chorale)
-        else:
-            figure = before_after(before, chorale, hidden)
-        save_figure(figure, made[".png"])
-        if audio:
-            from coconet.render import render
+    try:
+        with tempfile.TemporaryDirectory(prefix=".coconet-", dir=folder) as temporary:
+            made = {path.suffix: Path(temporary) / path.name for path in paths}
+            save_chorale(chorale, made[".npy"])
+            write_midi(chorale, made[".mid"])
+            write_musicxml(chorale, made[".musicxml"])
+            engrave(chorale, hidden=hidden).save(made[".svg"])
+            if before is None or hidden is None:
+                figure = piano_roll_figure(chorale)
+            else:
+                figure = before_after(before, chorale, hidden)
+            save_figure(figure, made[".png"])
+            if audio:
+                from coconet.render import render
 
-            render(chorale, made[".wav"])
-        try:
+                render(chorale, made[".wav"])
             for path in paths:
                 os.replace(made[path.suffix], path)
-        except OSError as error:
-            raise ChoraleError(f"{folder}: could not be written ({error.strerror})") from error
+    except OSError as error:
+        raise ChoraleError(f"{folder}: could not be written ({error.strerror})") from error
     return paths

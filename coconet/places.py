@@ -35,11 +35,6 @@ def tunings() -> Path:
     return root() / "tunings"
 
 
-def chains() -> Path:
-    """Folder of the layer chains."""
-    return root() / "chains"
-
-
 def cache() -> Path:
     """Folder of what can be made again: $XDG_CACHE_HOME/coconet or ~/.cache/coconet."""
     base = os.environ.get("XDG_CACHE_HOME")

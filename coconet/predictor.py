@@ -44,12 +44,14 @@ class NetworkPredictor:
     """A trained network as a Predictor.
 
     name : tells it from others in the provenance of what it wrote
+    resolution : steps a whole note of the grids it knows
     """
 
-    def __init__(self, network: nn.Module, *, name: str = ""):
+    def __init__(self, network: nn.Module, *, name: str = "", resolution: int = 16):
         self.network = network.eval()
         self.pitches: tuple[int, int] = tuple(network.config.pitches)
         self.name = name
+        self.resolution = resolution
 
     @torch.inference_mode()
     def predict(
@@ -78,4 +80,6 @@ def load_predictor(folder: Path | str, *, threads: int | None = None) -> Network
     path = resolve_checkpoint(folder)
     checkpoint = load_checkpoint(path)
     digest = hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
-    return NetworkPredictor(checkpoint.network(), name=f"{path.name} {digest[:12]}")
+    return NetworkPredictor(
+        checkpoint.network(), name=f"{path.name} {digest[:12]}", resolution=checkpoint.resolution
+    )

@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -31,6 +32,15 @@ VOICE_NAME = re.compile(r"\b(?:soprano|alto|tenor|bass)\b(?: \d{1,2})? ?", re.IG
 MAX_STEPS = 20_000
 MAX_BYTES = 32_000_000
 MAX_DEPTH = 64
+#: What zipfile raises for a damaged archive.
+UNZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ def read_piece(
     """
     rows = None if as_ is None else voice_indices(as_)
     if isinstance(source, str) and Path(source).suffix.lower() not in SUFFIXES:
-        if re.match(r"\s*(\||[A-Ga-gr][^\s/.]*(\s|$))", source):
+        if re.match(r"\s*(\||[A-Ga-grR][^\s/.]*(\s|$))", source):
             return _read_raw(parse_melody(source), "melody", "line", rows, strict)
         if not _exists(source):
             raise ChoraleError(
@@ -325,7 +335,7 @@ def _unzip(data: bytes, name: str) -> bytes:
             if scores[0].file_size > MAX_BYTES:
                 raise ChoraleError(f"{name}: larger than {MAX_BYTES // 1_000_000} MB unpacked")
             return archive.read(scores[0])
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+    except UNZIP_ERRORS as error:
         raise ChoraleError(f"{name}: the compressed file is damaged ({error})") from error
 
 

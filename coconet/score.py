@@ -126,6 +126,8 @@ def engrave(
         pageHeight=round(width / A4),
         **{f"pageMargin{side}": margin for side in ("Left", "Right", "Top", "Bottom")},
     )
+    if 'class="staff"' not in sheet.replace(" bounding-box", ""):
+        raise ChoraleError(f"{title or 'chorale'}: verovio engraved no music")
     pages[0] = _with_legend(pages[0], rows)
     return Score(_with_legend(sheet, rows), tuple(pages))
 

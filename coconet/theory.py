@@ -60,8 +60,8 @@ def parse_tonic(name: str | int) -> int:
     (10, 7)
     """
     text = str(name).strip()
-    if text.isdigit():
-        if int(text) < 12:
+    if text.isdecimal():
+        if len(text) < 3 and int(text) < 12:
             return int(text)
         raise ChoraleError(f"tonic {name!r}: expected a pitch class 0-11")
     try:

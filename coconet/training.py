@@ -30,13 +30,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from coconet.checkpoint import Checkpoint, load_checkpoint, load_state, save_state
+from coconet.checkpoint import LATEST, Checkpoint, load_checkpoint, load_state, save_state
 from coconet.chorale import Chorale
 from coconet.corpus import transpositions
 from coconet.encoding import draw_hidden, tokens_of
 from coconet.errors import ChoraleError
 from coconet.files import read_json, write_json, write_text
-from coconet.grid import REST
+from coconet.grid import REST, validate_pitches
 from coconet.model import (
     BEAT,
     Config,
@@ -83,21 +83,34 @@ class Settings:
     save_every: int = 500
 
     def __post_init__(self) -> None:
-        sound = (self.updates is not None or self.minutes is not None) and all(
-            isinstance(n, int) and n > 0
-            for n in (self.batch, self.crop, self.warmup, self.valid_every, self.save_every)
-        )
-        if not sound or self.crop % BEAT or (self.updates is not None and self.updates < 1):
-            raise ChoraleError(
-                "training settings: expected positive whole numbers, a crop of a multiple of 4 "
-                f"steps, and updates or minutes; got {self}"
-            )
+        whole = ("batch", "crop", "warmup", "valid_every", "save_every")
+        limits = {
+            **dict.fromkeys(whole, (1, 10**6)),
+            "updates": (1, 10**9),
+            "minutes": (1e-9, 10**6),
+            "learning_rate": (0, 10),
+            "weight_decay": (0, 10),
+            "ema": (0, 1),
+            "seed": (0, 2**63 - 1),
+            "threads": (1, 1024),
+        }
+        for key, (low, high) in limits.items():
+            value = getattr(self, key)
+            if value is None and key in ("updates", "minutes", "threads"):
+                continue
+            fraction = key in ("minutes", "learning_rate", "weight_decay", "ema")
+            kinds = (int, float) if fraction else int
+            if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
+                kind = "a number" if fraction else "a whole number"
+                raise ChoraleError(
+                    f"training settings: {key}: expected {kind} from {low} to {high}, got {value!r}"
+                )
+        if self.crop % BEAT:
+            raise ChoraleError(f"training settings: crop: expected whole beats, got {self.crop}")
+        if self.updates is None and self.minutes is None:
+            raise ChoraleError("training settings: expected updates or minutes")
         if self.resolution not in (16, 8, 4):
             raise ChoraleError(f"resolution: expected 16, 8 or 4, got {self.resolution!r}")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ChoraleError(f"minutes: expected more than 0, got {self.minutes!r}")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ChoraleError(f"seed: expected a whole number from 0, got {self.seed!r}")
 
     def fields(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -111,6 +124,8 @@ class Settings:
         if unknown:
             raise ChoraleError(f"training settings: unknown: {', '.join(unknown)}")
         if "model" in fields:
+            if not isinstance(fields["model"], dict):
+                raise ChoraleError(f"model: expected settings, got {fields['model']!r}")
             fields["model"] = config_from(fields["model"])
         if fields.get("minutes") is not None:
             fields.setdefault("updates", None)
@@ -139,8 +154,13 @@ def pieces_of(chorales: Sequence[Chorale], resolution: int = 16) -> list[Piece]:
     pieces = []
     for chorale in chorales:
         shifts = transpositions(chorale.grid)
-        grid = chorale.grid[:, :: 16 // resolution]
-        before = -chorale.upbeat % BEAT if resolution == 16 else 0
+        stride = 16 // resolution
+        # Kept steps fall on bar lines, and step 0 of the piece on a beat of four of them.
+        first = chorale.upbeat % stride
+        grid = chorale.grid[:, first::stride]
+        if not grid.shape[1]:
+            continue
+        before = -(chorale.upbeat // stride) % BEAT
         after = -(before + grid.shape[1]) % BEAT
         outside = np.pad(np.zeros(grid.shape[1], bool), (before, after), constant_values=True)
         pieces.append(Piece(np.pad(grid, ((0, 0), (before, after))), outside, shifts))
@@ -234,7 +254,7 @@ def fixed_batches(pieces: Sequence[Piece], settings: Settings, *, seed: int = 0)
     ]
 
 
-def masked_loss(network: nn.Module, batch: Batch) -> Tensor:
+def hidden_loss(network: nn.Module, batch: Batch) -> Tensor:
     """Cross-entropy in nats a hidden cell: the mean over each crop's, shape=(batch,)."""
     logits = network(batch.tokens, batch.ends)
     losses = F.cross_entropy(logits.flatten(0, 2), batch.targets.flatten(), reduction="none")
@@ -244,8 +264,8 @@ def masked_loss(network: nn.Module, batch: Batch) -> Tensor:
 
 @torch.inference_mode()
 def validate(network: nn.Module, batches: Sequence[Batch]) -> float:
-    """Mean masked-cell loss over fixed batches, in nats."""
-    return float(torch.cat([masked_loss(network, batch) for batch in batches]).mean())
+    """Mean loss of hidden cells over fixed batches, in nats."""
+    return float(torch.cat([hidden_loss(network, batch) for batch in batches]).mean())
 
 
 def learning_rate(settings: Settings, update: int) -> float:
@@ -299,6 +319,10 @@ class Trainer:
             betas=(0.9, 0.98),
             fused=True,
         )
+        for chorale in (*train, *valid):
+            validate_pitches(chorale.grid, *settings.model.pitches, name=chorale.title or "data")
+        if not valid:
+            raise ChoraleError("nothing to measure by: the data's valid split is empty")
         self.crops = Crops(pieces_of(train, settings.resolution), settings.crop)
         self.valid = fixed_batches(pieces_of(valid, settings.resolution), settings)
 
@@ -310,7 +334,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(settings, self.update)
         self.network.train()
-        loss = masked_loss(self.network, batch).mean()
+        loss = hidden_loss(self.network, batch).mean()
         self.optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -368,7 +392,8 @@ class Trainer:
         }
         if self.rows:
             card["valid_loss"] = self.rows[-1]["valid_loss"]
-        return Checkpoint(self.settings.model, self.average.state_dict(), card)
+        resolution = self.settings.resolution
+        return Checkpoint(self.settings.model, self.average.state_dict(), card, resolution)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -396,7 +421,7 @@ def train(
 
     Parameters
     ----------
-    run : the run's folder; it must be new or empty unless `resume`
+    run : the run's folder; it must hold no saved state unless `resume`
     settings : ignored when resuming, since the run has its own
     chorales : the data; those of split 'train' are trained on, 'valid' measured
     resume : go on from the newest state in `run`
@@ -411,7 +436,9 @@ def train(
     state = load_state(run) if resume else None
     if state is not None:
         settings = Settings.from_fields(state[2].get("settings", {}))
-    elif run.exists() and any(run.iterdir()):
+    elif run.exists() and not run.is_dir():
+        raise ChoraleError(f"{run}: expected a folder for the run, got a file")
+    elif (run / LATEST).exists():
         raise ChoraleError(f"{run}: already holds a run; use --resume, or another --run")
     trainer = Trainer(
         run,
@@ -450,16 +477,16 @@ def _loop(
             disable=not progress,
         ) as bar,
     ):
-        measured = 0.0
+        measured: list[float] = []
         while trainer.settings.updates is None or trainer.update < trainer.settings.updates:
             began = time.monotonic()
             losses.append(trainer.step())
             took = time.monotonic() - began
             trainer.seconds += took
-            measured += took if trainer.update > UNMEASURED else 0.0
+            measured.append(took)
             bar.update()
             if trainer.settings.updates is None and trainer.update == MEASURED:
-                _fix_updates(trainer, measured / (MEASURED - UNMEASURED))
+                _fix_updates(trainer, measured)
                 bar.reset(total=trainer.settings.updates)
                 bar.update(trainer.update)
             last = trainer.update == trainer.settings.updates or stopped.is_set()
@@ -476,8 +503,12 @@ def _loop(
     return folder if folder is not None else trainer.save()
 
 
-def _fix_updates(trainer: Trainer, seconds: float) -> None:
-    """Choose how many updates fill the minutes asked for, and write it down."""
+def _fix_updates(trainer: Trainer, measured: Sequence[float]) -> None:
+    """Choose how many updates fill the minutes asked for, and write it down.
+
+    measured : seconds of each update of this process; the first few are slow
+    """
+    seconds = float(np.mean(measured[UNMEASURED:] or measured))
     updates = max(MEASURED + 1, round(trainer.settings.minutes * 60 / seconds))
     trainer.settings = replace(trainer.settings, updates=updates)
     write_json(trainer.run / "run.json", trainer.settings.fields())

@@ -105,7 +105,11 @@ def deal(
     if not laid:
         raise ChoraleError(f"{name}: there are no notes in it")
     _report_rounding([moved for _, (_, moved) in laid], strict, name, remarks)
-    parted = [(label, spans) for label, (spans, _) in laid]
+    # What is a line as played stays one, also where the grid makes two of its notes meet.
+    played = [part.notes for part in parts if part.notes]
+    melodic = {i: laid[i][1][0] for i, notes in enumerate(played) if is_line(joined(notes))}
+    melodic = _without_overlaps(melodic, remarks)
+    parted = [(label, melodic.get(i, spans)) for i, (label, (spans, _)) in enumerate(laid)]
 
     named = _rows_by_name([label for label, _ in parted]) if rows is None else None
     if named is not None and all(is_line(spans) for _, spans in parted):
@@ -160,7 +164,7 @@ def joined(notes: Sequence[Note]) -> list[Note]:
     return out
 
 
-def is_line(spans: Sequence[Span]) -> bool:
+def is_line(spans: Sequence[Span] | Sequence[Note]) -> bool:
     """Whether notes make one melodic line, apart from a legato that overlaps a little.
 
     Two notes that begin together, or a note that covers half of another or

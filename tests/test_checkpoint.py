@@ -87,6 +87,26 @@ def test_spoilt_checkpoints_are_refused_in_one_line(checkpoint, tmp_path, spoil,
     assert "\n" not in str(caught.value)
 
 
+def test_saving_what_is_latest_again_never_takes_it_away(checkpoint, tmp_path, monkeypatch):
+    save_state(tmp_path, 1, checkpoint, {"a": torch.zeros(2)}, {"update": 1})
+
+    def die(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("coconet.checkpoint.os.replace", die)
+    save_state(tmp_path, 1, checkpoint, {"a": torch.zeros(2)}, {"update": 1})
+    assert load_checkpoint(tmp_path).config == CONFIG
+    with pytest.raises(KeyboardInterrupt):
+        save_state(tmp_path, 2, checkpoint, {"a": torch.zeros(2)}, {"update": 2})
+    assert load_checkpoint(tmp_path).config == CONFIG
+
+
+def test_weights_may_be_read_by_whoever_may_read_the_config(checkpoint, tmp_path):
+    save_checkpoint(tmp_path, checkpoint)
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_a_run_keeps_two_states_and_a_failed_save_keeps_the_last(checkpoint, tmp_path, monkeypatch):
     for update in (1, 2, 3):
         save_state(tmp_path, update, checkpoint, {"a": torch.zeros(2)}, {"update": update})

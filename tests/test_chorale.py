@@ -55,7 +55,9 @@ def test_an_orphaned_sidecar_is_not_overwritten(tmp_path):
         ({"onsets": ["x......."] * 4}, "bass at step 4|onsets"),
         ({"onsets": ["x......."] * 3}, "onsets of shape"),
         ({"onsets": ["........"] * 4}, "no note begins"),
-        ({"fermatas": [8]}, "wrong form"),
+        ({"fermatas": [8]}, "fermatas: expected steps of the piece, got 8"),
+        ({"fermatas": [-1]}, "fermatas"),
+        ({"fermatas": [3.7]}, "fermatas"),
         ({"tonic": 12}, "tonic"),
         ({"mode": "dorian"}, "mode"),
         ({"sharps": 9}, "sharps"),
@@ -150,6 +152,33 @@ def test_bars_are_numbered_as_printed():
     with pytest.raises(ChoraleError, match="bars"):
         Chorale(GRID).bars_to_span("0")
     assert bar_steps("2/2") == 16
+
+
+def test_titles_lose_what_no_file_can_hold():
+    assert Chorale(GRID, title=" Ach\x00 Gott\ud800\n").title == "Ach Gott"
+
+
+def test_a_damaged_header(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, GRID)
+    path.write_bytes(path.read_bytes().replace(b"(4, 8)", b"(4, 8("))
+    with pytest.raises(ChoraleError, match="truncated"):
+        load_chorale(path)
+
+
+def test_a_failed_overwrite_keeps_the_old_pair(tmp_path, monkeypatch):
+    path = save_chorale(Chorale(GRID, title="old"), tmp_path / "a.npy")
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("coconet.chorale.write_json", full)
+    with pytest.raises(ChoraleError, match="No space left"):
+        save_chorale(Chorale(GRID[:, :4], title="new"), path, force=True)
+    monkeypatch.undo()
+    old = load_chorale(path)
+    assert (old.title, old.steps) == ("old", 8)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -19,6 +19,7 @@ from coconet.cli import main
 from coconet.corpus import load_corpus
 from coconet.reading import read_piece
 
+GOOD = np.full((4, 16), [[72], [67], [60], [48]])
 QUICK = ["--passes", "2", "--no-audio", "--threads", "1"]
 
 
@@ -109,14 +110,15 @@ def test_train_and_go_on(tmp_path, capsys):
         "model: {network: fast, step_width: 16, beat_width: 16, dilations: [1]}\n"
         "batch: 2\ncrop: 16\nwarmup: 2\nupdates: 9\nvalid_every: 3\nsave_every: 3\n"
     )
-    where = ["train", "--run", tmp_path / "r", "--threads", 1]
-    code, said = run(capsys, *where, "--config", settings, "--updates", 6)
+    where = ["train", "--run", tmp_path / "r"]
+    code, said = run(capsys, *where, "--config", settings, "--updates", 6, "--threads", 1)
     assert code == 0, said.err
     assert (tmp_path / "r" / "curves.png").stat().st_size > 5000
     assert json.loads((tmp_path / "r" / "run.json").read_text())["updates"] == 6
     assert run(capsys, *where, "--resume")[0] == 0
     assert run(capsys, "info", tmp_path / "r")[0] == 0
     assert "already holds a run" in refused(capsys, *where)
+    assert "its own settings" in refused(capsys, *where, "--resume", "--updates", 9)
     assert "unknown: speed" in refused(
         capsys, "train", "--run", tmp_path / "s", "--config", _file(tmp_path, "s.yaml", "speed: 1")
     )
@@ -151,15 +153,71 @@ def _truncated(folder):
     return path
 
 
-GOOD = np.full((4, 16), [[72], [67], [60], [48]])
+def test_a_lone_bass_is_taken_for_the_bass_that_is_kept(tmp_path, capsys):
+    melody = "F4:4 G4:4 A4:8"
+    keep = ["generate", "--keep", "bass", "--from", melody, "--name", "b", "--out", tmp_path]
+    assert run(capsys, *keep, *QUICK)[0] == 0
+    assert load_chorale(tmp_path / "b.npy").grid[3].tolist() == [65] * 4 + [67] * 4 + [69] * 8
+    two = _file(tmp_path, "two.npy", b"")
+    np.save(two, np.array([[72] * 8, [0] * 8, [0] * 8, [48] * 8]))
+    line = refused(capsys, "generate", "--keep", "alto", "--from", two, "--out", tmp_path, *QUICK)
+    assert "has no alto" in line
+    assert "--length" in refused(capsys, *keep, "--length", 7, "--force")
+
+
+def test_quartets_with_silent_voices(tmp_path, capsys):
+    stack = np.vstack([GOOD, GOOD])
+    stack[6] = 0
+    path = _npy(tmp_path, stack)
+    for quartet, row in ((1, 1), (2, 2)):
+        arguments = ["infill", path, "--quartet", quartet, "--rewrite", "alto", "--force"]
+        assert run(capsys, *arguments, "--name", "q", "--out", tmp_path, *QUICK)[0] == 0
+        assert (load_chorale(tmp_path / "q.npy").grid[row] > 0).all()
+
+
+def test_a_model_of_another_resolution_is_not_for_infilling(piece, tmp_path, capsys):
+    model = tmp_path / "model"
+    shutil.copytree(places.models() / "chorales", model)
+    side = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(side | {"resolution": 8}))
+    line = refused(capsys, "infill", piece, "--rewrite", "alto", "--model", model,
+                   "--out", tmp_path / "out", *QUICK)  # fmt: skip
+    assert "8 steps a whole note" in line
+
+
+BAD_TRAINING = [
+    (["--threads", 0], "threads"),
+    (["--seed", 10**22], "seed"),
+    (["--learning-rate", "nan"], "learning_rate"),
+    (["--config", "learning_rate: fast"], "learning_rate"),
+    (["--config", "model: fast"], "model"),
+    (["--config", "1: 2"], "settings"),
+    (["--config", "[" * 5000], "YAML"),
+    (
+        ["--config", "model: {network: fast, pitches: [48, 81]}"],
+        "the model's pitches 48-81",
+    ),
+    (["--init", "nowhere"], "no such checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("options", "says"), BAD_TRAINING)
+def test_bad_training_is_refused_before_anything_is_made(tmp_path, capsys, options, says):
+    if options[0] == "--config":
+        options = ["--config", _file(tmp_path, "run.yaml", options[1])]
+    assert says in refused(capsys, "train", "--run", tmp_path / "r", *options)
+    assert not (tmp_path / "r").exists()
+    (tmp_path / "file").write_text("")
+    assert "folder" in refused(capsys, "train", "--run", tmp_path / "file")
+
 
 BAD_SOURCES = [
-    (lambda f: _file(f, "bad.mid", b""), "empty|not a MIDI"),
-    (_truncated, "truncated|MIDI"),
+    (lambda f: _file(f, "bad.mid", b""), "empty"),
+    (_truncated, "truncated"),
     (lambda f: _file(f, "bad.mid", b"RIFF0000WAVE"), "not a MIDI"),
     (lambda f: _cluster(f, 0), "no notes"),
-    *[(lambda f, n=n: _cluster(f, n), f"{n}") for n in (5, 6, 7, 8, 9)],
-    (lambda f: _file(f, "bad.musicxml", "<score"), "MusicXML|XML"),
+    *[(lambda f, n=n: _cluster(f, n), f"{n} voices sound at once") for n in (5, 6, 7, 8, 9)],
+    (lambda f: _file(f, "bad.musicxml", "<score"), "well-formed"),
     (lambda f: _npy(f, GOOD + 0.5), "not a whole number"),
     (lambda f: _npy(f, np.where(GOOD == 72, np.nan, GOOD)), "not a number"),
     (lambda f: _npy(f, GOOD[0]), r"expected shape \(voices, steps\)"),
@@ -201,6 +259,9 @@ BAD_OPTIONS = [
     (["--rewrite", "alto", "--model", "nowhere"], "no such checkpoint"),
     (["--rewrite", "alto", "--seed", "-1"], "seed"),
     (["--frobnicate"], "unrecognized arguments"),
+    (["--rewrite", "alto", "--name", "a/b"], "plain name"),
+    (["--rewrite", "alto", "--name", "x" * 300], "File name too long"),
+    (["--bars", "9" * 5000], "bars"),
 ]
 
 

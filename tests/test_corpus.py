@@ -16,7 +16,6 @@ from coconet.chorale import Chorale
 from coconet.corpus import (
     FIELDS,
     crop,
-    crop_starts,
     load_corpus,
     load_jsb,
     save_corpus,
@@ -182,14 +181,6 @@ def test_the_papers_pieces_are_read_in_file_order(tmp_path):
 
 
 # ------------------------------------------------------------ cropped and transposed
-
-
-def test_crops_begin_on_the_quarters_of_the_bars(pieces):
-    piece = next(piece for piece in pieces if piece.upbeat == 6)
-    starts = crop_starts(piece, 64)
-    assert starts[0] == 2 and set(np.diff(starts)) == {4}
-    assert piece.steps - 64 - 4 < starts[-1] <= piece.steps - 64
-    assert crop_starts(piece, piece.steps + 1).tolist() == [0]
 
 
 def test_a_crop_keeps_what_it_holds(pieces):

@@ -48,6 +48,7 @@ def test_rests_stay_unless_asked_for_and_absent_voices_rest_with_the_others():
         ({}, "nothing is hidden"),
         ({"keep": "soprano,alto,tenor,bass"}, "nothing is hidden"),
         ({"keep": "soprano", "rewrite": "alto"}, "not both"),
+        ({"keep": "bass", "absent": (1, 2, 3)}, "the source has no bass, only soprano"),
         ({"rewrite": "violin"}, "unknown voice 'violin'"),
         ({"spans": [(60, 70)]}, "span 60:70"),
         ({"bars": ["9"]}, "bars '9'"),

@@ -486,6 +486,7 @@ def bare(monkeypatch):
     """A machine without Csound, FluidSynth and SoundFonts."""
     monkeypatch.setitem(sys.modules, "ctcsound", None)
     monkeypatch.setattr(fluidsynth.shutil, "which", {"apt-get": "/usr/bin/apt-get"}.get)
+    monkeypatch.setattr(soundfonts.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(soundfonts, "soundfont_folders", lambda: [])
     monkeypatch.delenv("COCONET_SOUNDFONT", raising=False)
     caches = (csound.csound_version, fluidsynth.fluidsynth_version)

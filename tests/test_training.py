@@ -1,7 +1,6 @@
 """Training: it learns, resumes exactly, survives a kill, finishes on Ctrl-C."""
 
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -20,9 +19,10 @@ from coconet.model import FastConfig, PaperConfig
 from coconet.training import (
     Crops,
     Settings,
+    Trainer,
+    hidden_loss,
     learning_rate,
     make_batch,
-    masked_loss,
     pieces_of,
     read_settings,
     train,
@@ -113,6 +113,52 @@ def test_minutes_are_measured_and_written_down(chorales, tmp_path):
     assert read_settings(tmp_path / "run").updates == 51
 
 
+def test_measuring_goes_on_after_an_interruption(chorales, tmp_path, monkeypatch):
+    """Every update takes 1 s by this clock, so 2 minutes are 120 updates, broken or not."""
+    clock = itertools.count()
+    monkeypatch.setattr("coconet.training.time.monotonic", lambda: next(clock))
+    settings = Settings(
+        model=TINY, updates=None, minutes=2, warmup=4, batch=1, crop=8, threads=1,
+        valid_every=500, save_every=30,
+    )  # fmt: skip
+
+    class Killed(Exception):
+        pass
+
+    class Counting(Trainer):
+        def step(self):
+            if self.update == 40:
+                raise Killed
+            return super().step()
+
+    monkeypatch.setattr("coconet.training.Trainer", Counting)
+    with pytest.raises(Killed):
+        train(tmp_path / "run", settings, chorales, progress=False)
+    monkeypatch.setattr("coconet.training.Trainer", Trainer)
+    train(tmp_path / "run", settings, chorales, resume=True, progress=False)
+    assert read_settings(tmp_path / "run").updates == 120
+    train(tmp_path / "whole", settings, chorales, progress=False)
+    assert read_settings(tmp_path / "whole").updates == 120
+
+
+def test_data_without_a_valid_split_is_refused_at_once(chorales, tmp_path):
+    with pytest.raises(ChoraleError, match="valid split is empty"):
+        train(tmp_path / "run", SHORT, [c for c in chorales if c.split == "train"])
+
+
+@pytest.mark.parametrize("resolution", [16, 8, 4])
+def test_every_resolution_keeps_bar_lines_on_beats(resolution):
+    stride = 16 // resolution
+    for chorale in load_corpus("valid"):
+        piece = pieces_of([chorale], resolution)[0]
+        lead = int(piece.outside.argmin())
+        first = chorale.upbeat % stride
+        bar = (chorale.upbeat - first) // stride + lead  # where the first bar line falls
+        assert bar % 4 == 0
+        kept = chorale.grid[:, first::stride]
+        assert (piece.grid[:, lead : lead + kept.shape[1]] == kept).all()
+
+
 def test_init_takes_weights_and_a_fresh_schedule(chorales, tmp_path):
     first = train(tmp_path / "one", SHORT, chorales, progress=False)
     still = Settings.from_fields(SHORT.fields() | {"updates": 1, "learning_rate": 1e-12})
@@ -145,8 +191,8 @@ def start(run):
 def test_a_kill_at_any_moment_leaves_a_good_checkpoint(tmp_path):
     run = tmp_path / "run"
     process = start(run)
-    for _ in range(3):
-        time.sleep(float(np.random.default_rng(os.getpid()).random()) * 0.2)
+    for delay in (0.01, 0.07, 0.15):
+        time.sleep(delay)
         process.kill()
         process.wait()
         assert load_checkpoint(run).card["update"] % 10 == 0
@@ -226,7 +272,7 @@ def test_the_loss_is_that_of_hidden_cells_each_crop_counting_once():
             if batch.targets[item, t, v] >= 0
         ]
         expected.append(np.mean(costs))
-    found = masked_loss(lambda tokens, ends: logits, batch)
+    found = hidden_loss(lambda tokens, ends: logits, batch)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
 
 

@@ -165,11 +165,8 @@ def available_sound(soundfont: Path | str | None = None) -> tuple[Sound, ...]:
     ----------
     soundfont : path of a SoundFont to be used; by default the best one found
     """
-    from coconet.render.csound import csound_version
-    from coconet.render.fluidsynth import fluidsynth_version
-
-    csound = _program("Csound", csound_version)
-    fluidsynth = _program("FluidSynth", fluidsynth_version)
+    csound = _program("Csound", _csound_version)
+    fluidsynth = _program("FluidSynth", _fluidsynth_version)
     plain, any_kind = _font(soundfont, plain=True), _font(soundfont, plain=False)
     return (
         _sound("csound", "piano", csound, plain),
@@ -227,6 +224,20 @@ def _program(name: str, version: Callable[[], str]) -> _Part:
         return _Part(found=(f"{name} {version()}",))
     except ChoraleError as error:
         return _Part(missing=(str(error),))
+    except ModuleNotFoundError as error:
+        return _Part(missing=(f"{name}: the package {error.name}: coconet doctor tells the fix",))
+
+
+def _csound_version() -> str:
+    from coconet.render.csound import csound_version
+
+    return csound_version()
+
+
+def _fluidsynth_version() -> str:
+    from coconet.render.fluidsynth import fluidsynth_version
+
+    return fluidsynth_version()
 
 
 def _font(soundfont: Path | str | None, *, plain: bool) -> _Part:

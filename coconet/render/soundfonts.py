@@ -112,7 +112,8 @@ def soundfont_folders() -> list[Path]:
 def install_command(package: str) -> str:
     """The exact command that brings a Debian package; elsewhere, its name."""
     if shutil.which("apt-get"):
-        return f"sudo apt-get install --no-install-recommends {package}"
+        sudo = "" if os.geteuid() == 0 else "sudo "
+        return f"{sudo}apt-get install --no-install-recommends {package}"
     return f"install the package {package} (Debian, Ubuntu), or your system's equivalent"
 
 
