@@ -299,6 +299,17 @@ def test_overlaps_are_cut_and_counted(tmp_path):
     assert any("1 note overlapped the next" in note for note in reading.notes)
 
 
+def test_an_ornament_too_quick_for_the_grid_loses_notes_but_no_voice(tmp_path):
+    turn = [(i * 40, (i + 1) * 40, pitch) for i, pitch in enumerate((72, 74, 72, 71, 72, 74))]
+    others = [[(0, 960, pitch)] for pitch in (67, 60, 48)]
+    tracks_of([*turn, (240, 960, 72)], *others).save(tmp_path / "a.mid")
+    reading = read_piece(tmp_path / "a.mid")
+    assert (reading.chorale.grid[0, 2:] == 72).all()
+    assert set(reading.chorale.grid[0, :2].tolist()) <= {71, 72, 74}
+    assert reading.chorale.grid[1:, 0].tolist() == [67, 60, 48]
+    assert any("shared a step" in note for note in reading.notes)
+
+
 def test_upbeat_shows_as_a_short_first_bar(bach, tmp_path):
     chorale = bach["1.6"]
     meters = [
