@@ -224,6 +224,9 @@ def save_chorale(chorale: Chorale, path: Path | str, *, force: bool = False) -> 
 def load_chorale(path: Path | str) -> Chorale:
     """Read `NAME.npy` with its sidecar, if there is one beside it.
 
+    An array that was edited keeps its sidecar: a new pitch begins a new note,
+    whatever the sidecar's onsets say, and `assumed` then names the onsets.
+
     Raises ChoraleError for a file that isn't such an array, holds pickled
     objects, or is contradicted by its sidecar.
     """
@@ -284,13 +287,17 @@ def _from_sidecar(grid: np.ndarray, side: dict[str, Any], path: Path) -> Chorale
     said = (side.get("voices", grid.shape[0]), side.get("steps", grid.shape[1]))
     if said != grid.shape:
         raise ChoraleError(
-            f"{path}: contradicts its array: it speaks of shape {said}, the array has {grid.shape}"
+            f"{path}: contradicts its array: it speaks of shape {said}, the array has "
+            f"{grid.shape}; cut a chorale with coconet.corpus.crop, or remove the sidecar"
         )
     fields = {key: side.get(key, default) for key, default in DEFAULTS.items()}
     assumed = set(side.get("assumed", ())) | {key for key in DEFAULTS if key not in side}
     try:
         if "onsets" in side:
-            fields["onsets"] = np.array([[cell == "x" for cell in row] for row in side["onsets"]])
+            onsets = _parse_onsets(side["onsets"], grid.shape)
+            fields["onsets"] = (onsets | onsets_of(grid)) & (grid != REST)
+            if (fields["onsets"] != onsets).any():
+                assumed.add("onsets")
         else:
             assumed.add("onsets")
         fermatas = np.zeros(grid.shape[1], bool)
@@ -309,9 +316,17 @@ def _from_sidecar(grid: np.ndarray, side: dict[str, Any], path: Path) -> Chorale
             **fields,
         )
     except ChoraleError as error:
-        raise ChoraleError(f"{path}: contradicts its array: {error}") from error
+        raise ChoraleError(f"{path}: {error}") from error
     except (TypeError, ValueError, IndexError) as error:
         raise ChoraleError(f"{path}: a field has the wrong form ({error})") from error
+
+
+def _parse_onsets(rows: object, shape: tuple[int, int]) -> np.ndarray:
+    """Onsets from a sidecar's strings, one a voice, 'x' where a note begins."""
+    good = isinstance(rows, list) and all(isinstance(row, str) for row in rows)
+    if not good or len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
+        raise ChoraleError(f"onsets: expected {shape[0]} strings of {shape[1]} signs, x or .")
+    return np.array([[sign == "x" for sign in row] for row in rows])
 
 
 def _check_onsets(grid: np.ndarray, onsets: np.ndarray, name: str) -> None:

@@ -75,7 +75,6 @@ def _command(commands: argparse._SubParsersAction, name: str, text: str) -> Pars
         name,
         help=text,
         description=text[0].upper() + text[1:] + ".",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
 
 
@@ -102,6 +101,9 @@ def _infill(commands: argparse._SubParsersAction) -> None:
     marks.add_argument(
         "--as", dest="as_", metavar="VOICES", help="which voices the source's are, such as soprano"
     )
+    marks.add_argument("--metre", metavar="3/4", help="time signature, in place of the source's")
+    marks.add_argument("--upbeat", type=int, metavar="STEPS", help="sixteenths before bar 1")
+    marks.add_argument("--tempo", type=float, help="quarter notes a minute")
     marks.add_argument("--quartet", type=int, metavar="K", help="of a stack of quartets, from 1")
     marks.add_argument("--strict", action="store_true", help="refuse notes off the grid")
     _sampling(parser)
@@ -128,12 +130,17 @@ def _render(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--synth", choices=("csound", "fluidsynth"), help="the first that works")
     parser.add_argument("--instrument", choices=("piano", "organ"), help="the first that works")
     parser.add_argument(
-        "--tuning", default="secor-victorian", metavar="FILE.scl", help="a Scala file, or 'equal'"
+        "--tuning",
+        default="secor-victorian",
+        metavar="FILE.scl",
+        help="or 'equal' (secor-victorian)",
     )
     parser.add_argument("--tonic", metavar="F", help="degree 0 of the tuning; the chorale's own")
     parser.add_argument("--tempo", type=float, help="quarter notes a minute; the chorale's own")
     parser.add_argument("--soundfont", metavar="FILE.sf2", help="the best one found")
-    parser.add_argument("--level", default="peak:-1", help="loudest sample, in dBFS")
+    parser.add_argument(
+        "--level", default="peak:-1", help="loudest sample in dBFS, such as peak:-6 (peak:-1)"
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing file")
 
 
@@ -144,7 +151,9 @@ def _info(commands: argparse._SubParsersAction) -> None:
 
 def _train(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "train", "train a network; Ctrl-C once saves, twice stops")
-    parser.add_argument("--run", default="runs/chorales", metavar="DIR", help="the run's folder")
+    parser.add_argument(
+        "--run", default="runs/chorales", metavar="DIR", help="folder (runs/chorales)"
+    )
     parser.add_argument("--config", metavar="FILE.yaml", help="settings; options override them")
     parser.add_argument("--data", metavar="FILE.npz", help="a corpus; by default the project's own")
     parser.add_argument("--network", choices=("fast", "paper"), help="fast, unless --config says")
@@ -174,7 +183,7 @@ def _corpus(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--jsb", metavar="FILE.npz", help="the paper's pieces: also work out splits.csv anew"
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes that read scores")
+    parser.add_argument("--workers", type=int, default=2, help="processes that read scores (2)")
 
 
 def _doctor(commands: argparse._SubParsersAction) -> None:
@@ -183,19 +192,21 @@ def _doctor(commands: argparse._SubParsersAction) -> None:
 
 def _sampling(parser: Parser) -> None:
     group = parser.add_argument_group("sampling")
-    group.add_argument("--count", type=int, default=1, metavar="N", help="versions to write")
+    group.add_argument("--count", type=int, default=1, metavar="N", help="versions to write (1)")
     group.add_argument("--model", metavar="DIR", help="a checkpoint; by default models/chorales")
     group.add_argument("--passes", type=int, help="one a hidden cell, 64 to 256")
     group.add_argument(
-        "--temperature", type=float, default=1.0, help="0 likeliest, 1 as Bach, above bolder"
+        "--temperature", type=float, default=1.0, help="0 likeliest, 1 as Bach, above bolder (1)"
     )
-    group.add_argument("--seed", type=int, default=1, help="same seed, same music")
+    group.add_argument("--seed", type=int, default=1, help="same seed, same music (1)")
     group.add_argument("--threads", type=int, help="for torch; its own choice")
 
 
 def _outputs(parser: Parser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("--out", default="numpy_chorales", metavar="DIR", help="folder")
+    group.add_argument(
+        "--out", default="numpy_chorales", metavar="DIR", help="folder (numpy_chorales)"
+    )
     group.add_argument("--name", help="of the files; by default from the source")
     group.add_argument("--no-audio", action="store_true", help="no WAV")
     group.add_argument("--force", action="store_true", help="replace existing files")

@@ -31,6 +31,10 @@ def infill(options: argparse.Namespace) -> int:
     if options.quartet is not None:
         chorale = quartet(chorale, options.quartet)
         absent = tuple(row % 4 for row in absent if row // 4 == options.quartet - 1)
+    told = {"time_signature": options.metre, "upbeat": options.upbeat, "tempo": options.tempo}
+    told = {key: value for key, value in told.items() if value is not None}
+    left = tuple(key for key in chorale.assumed if key not in told)
+    chorale = chorale.replace(**told, assumed=left)
     region = choose_hidden(
         chorale,
         keep=options.keep,
@@ -61,13 +65,14 @@ def infill(options: argparse.Namespace) -> int:
 
     results = _write_results(options, name, write, region, before=chorale, absent=absent)
     _tell(notes)
-    voices = [VOICES[row] for row in np.flatnonzero(region.any(1))]
+    rows = np.flatnonzero(region.any(1))
+    voices = [VOICES[row] for row in rows]
     for number, (result, files) in enumerate(results, start=1):
-        new, total = changed_notes(chorale, result)
+        new, total = changed_notes(chorale, result, rows=rows)
         label = f"version {number}: " if options.count > 1 else ""
         print(
             f"{label}{', '.join(voices)} rewritten in {int(region.any(0).sum())} steps: "
-            f"{new} of {total} notes are new"
+            f"{new} of their {total} notes are new"
         )
         _tell_files(files)
     print(f"done in {time.monotonic() - began:.1f} s")
@@ -125,12 +130,12 @@ def generate(options: argparse.Namespace) -> int:
     name = options.name or (_file_name(chorale, options.source) if options.source else "chorale")
     results = _write_results(options, name, write, region, before=before, absent=absent)
     _tell(notes)
-    from coconet.theory import NAMES
+    from coconet.theory import key_name
 
     for number, (result, files) in enumerate(results, start=1):
         print(
             f"version {number}: {result.steps} steps, {result.seconds:.0f} s of music, "
-            f"{NAMES[result.tonic]} {result.mode}"
+            f"{key_name(result.tonic, result.mode, result.sharps)}"
         )
         _tell_files(files)
     print(f"done in {time.monotonic() - began:.1f} s")
@@ -390,13 +395,15 @@ def _tuning_rows(path: Path) -> list[tuple[str, object]]:
 
 
 def _chorale_rows(source: str) -> list[tuple[str, object]]:
-    from coconet.theory import NAMES, pitch_name
+    from coconet.theory import key_name, pitch_name
 
     chorale, absent, notes = _read(source)
+    number, kind = abs(chorale.sharps), "sharp" if chorale.sharps > 0 else "flat"
+    signature = f"{number} {kind}{'s' * (number != 1)}" if number else "no signature"
     rows: list[tuple[str, object]] = [
         ("title", chorale.title or "(none)"),
         ("shape", f"{chorale.voices} voices, {chorale.steps} steps, {chorale.seconds:.1f} s"),
-        ("key", f"{NAMES[chorale.tonic]} {chorale.mode}, {chorale.sharps:+d} sharps"),
+        ("key", f"{key_name(chorale.tonic, chorale.mode, chorale.sharps)}, {signature}"),
         ("metre", f"{chorale.time_signature}, upbeat of {chorale.upbeat} steps"),
         ("tempo", f"{chorale.tempo:g} quarters a minute"),
         ("fermatas", int(chorale.fermatas.sum())),

@@ -26,9 +26,7 @@ def validate_writable(path: Path, *, force: bool = False) -> Path:
         if path.is_dir():
             raise ChoraleError(f"{path}: expected the name of a file, got a folder")
         if path.exists() and not force:
-            raise ChoraleError(
-                f"{path}: already exists; choose another name, or --force (force=True)"
-            )
+            raise ChoraleError(f"{path}: already exists; choose another name, or --force")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass

@@ -211,13 +211,16 @@ def quartet(chorale: Chorale, number: int) -> Chorale:
     return chorale.replace(grid=chorale.grid[rows], onsets=chorale.onsets[rows])
 
 
-def changed_notes(before: Chorale, after: Chorale) -> tuple[int, int]:
-    """How many notes of `after` are new, and how many it has.
+def changed_notes(
+    before: Chorale, after: Chorale, *, rows: Sequence[int] = (0, 1, 2, 3)
+) -> tuple[int, int]:
+    """How many notes of `after` are new, and how many it has, in some of its voices.
 
     A note is new unless `before` has the same voice, beginning and pitch.
     """
     same = before.onsets & (before.grid == after.grid)
-    return int((after.onsets & ~same).sum()), int(after.onsets.sum())
+    onsets = after.onsets[list(rows)]
+    return int((onsets & ~same[list(rows)]).sum()), int(onsets.sum())
 
 
 def surroundings(predictor: Predictor) -> dict[str, Any]:

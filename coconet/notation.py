@@ -77,7 +77,8 @@ def measures(chorale: Chorale) -> list[Measure]:
 def symbols(chorale: Chorale, bars: Sequence[Measure], marked: np.ndarray) -> list[list[Symbol]]:
     """What is printed of each voice, in order, notes and rests, accidentals not yet decided.
 
-    A note in which any step is `marked` counts as written by the model.
+    A printed note, one piece of a tied one, counts as written by the model where any
+    of its steps is `marked`.
     """
     meter = parse_time_signature(chorale.time_signature)
     places = spell(chorale.grid, chorale.onsets, sharps=chorale.sharps, mode=chorale.mode)
@@ -101,7 +102,7 @@ def symbols(chorale: Chorale, bars: Sequence[Measure], marked: np.ndarray) -> li
                         tied_from=number > 0,
                         tied_to=not last,
                         fermata=last and (row, index) in crowned,
-                        written=bool(marked[row, start:end].any()),
+                        written=bool(marked[row, a:b].any()),
                     )
                 )
             now = end

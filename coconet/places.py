@@ -11,13 +11,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import coconet
-
 
 def root() -> Path:
     """The project's folder: $COCONET_HOME where set, else the one around the package."""
     home = os.environ.get("COCONET_HOME")
-    return Path(home).expanduser() if home else Path(coconet.__file__).resolve().parents[1]
+    return Path(home).expanduser() if home else Path(__file__).resolve().parents[1]
 
 
 def data() -> Path:

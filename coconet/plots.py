@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,16 +80,19 @@ def piano_roll(
     low, high = pitches or _pitches([chorale.grid])
     _draw_frame(ax, chorale, low, high)
     notes = notes_of(chorale.grid, chorale.onsets)
-    # The lower voices first, so that a melody is never covered by an inner voice.
-    for row in reversed(range(chorale.voices)):
-        kept, written = [], []
-        for start, end, pitch in notes[row]:
-            new = marked is not None and marked[row, start:end].any()
-            (written if new else kept).append((start, end, pitch))
-        colour = voice_colour(row)
-        faint = colour if marked is None else _faded(colour)
-        _draw_notes(ax, kept, face=faint, edge="white")
-        _draw_notes(ax, written, face=colour, edge="#222222")
+    shown = np.zeros(chorale.grid.shape, bool) if marked is None else marked
+    # Kept notes first and lower voices first: nothing rewritten is covered by a kept
+    # note, and lower bars are taller, so that each voice of a unison shows.
+    for new in (False, True):
+        for row in reversed(range(chorale.voices)):
+            colour = voice_colour(row)
+            _draw_notes(
+                ax,
+                _stretches(notes[row], shown[row], new),
+                face=colour if new or marked is None else _faded(colour),
+                edge="#222222" if new else "white",
+                height=0.5 + 0.12 * (row % 4),
+            )
     for step in np.flatnonzero(chorale.fermatas):
         _draw_fermata(ax, step + 0.5)
     ax.set_title(chorale.title if title is None else title, loc="left", pad=10)
@@ -269,14 +273,32 @@ def _draw_frame(ax: Axes, chorale: Chorale, low: int, high: int) -> None:
     ax.tick_params(length=2)
 
 
+def _stretches(
+    notes: Sequence[tuple[int, int, int]], marked: np.ndarray, new: bool
+) -> list[tuple[int, int, int]]:
+    """The stretches of notes that are marked (`new`) or not, as (start, end, pitch)."""
+    found = []
+    for start, end, pitch in notes:
+        edges = start + 1 + np.flatnonzero(np.diff(marked[start:end]))
+        for a, b in pairwise([start, *edges, end]):
+            if marked[a] == new:
+                found.append((int(a), int(b), pitch))
+    return found
+
+
 def _draw_notes(
-    ax: Axes, notes: Sequence[tuple[int, int, int]], *, face: str | tuple, edge: str
+    ax: Axes,
+    notes: Sequence[tuple[int, int, int]],
+    *,
+    face: str | tuple,
+    edge: str,
+    height: float,
 ) -> None:
     patches = [
         FancyBboxPatch(
-            (start + 0.2, pitch - 0.3),
+            (start + 0.2, pitch - height / 2),
             end - start - 0.4,
-            0.6,
+            height,
             boxstyle="round,pad=0.1,rounding_size=0.2",
         )
         for start, end, pitch in notes

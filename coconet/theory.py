@@ -70,6 +70,18 @@ def parse_tonic(name: str | int) -> int:
         raise ChoraleError(f"tonic {name!r}: expected a name such as F, Bb or C#") from error
 
 
+def key_name(tonic: int, mode: str, sharps: int | None = None) -> str:
+    """A key in words, spelled by its signature.
+
+    >>> key_name(8, "major"), key_name(8, "minor"), key_name(6, "major", -6)
+    ('Ab major', 'G# minor', 'Gb major')
+    """
+    signature = key_sharps(tonic, mode) if sharps is None else sharps
+    flats = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+    sharp = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+    return f"{(flats if signature < 0 else sharp)[tonic]} {mode}"
+
+
 def scale(tonic: int, mode: str) -> np.ndarray:
     """Pitch classes of the major or natural minor scale, from the tonic up."""
     if mode not in SCALES:

@@ -86,6 +86,7 @@ class Settings:
         whole = ("batch", "crop", "warmup", "valid_every", "save_every")
         limits = {
             **dict.fromkeys(whole, (1, 10**6)),
+            "crop": (BEAT, 4096),
             "updates": (1, 10**9),
             "minutes": (1e-9, 10**6),
             "learning_rate": (0, 10),

@@ -54,7 +54,7 @@ def test_infill_writes_every_form_and_keeps_what_is_kept(piece, tmp_path, capsys
     names = sorted(path.name for path in tmp_path.iterdir())
     suffixes = ["json", "mid", "musicxml", "npy", "png", "svg", "wav"]
     assert names == [f"piece.{suffix}" for suffix in suffixes]
-    assert "notes are new" in said.out
+    assert "notes are new" in said.out and "alto, tenor rewritten in" in said.out
     before, after = load_chorale(piece), load_chorale(tmp_path / "piece.npy")
     assert (after.grid[[0, 3]] == before.grid[[0, 3]]).all()
     assert (after.grid[[1, 2]] != before.grid[[1, 2]]).any()
@@ -79,6 +79,17 @@ def test_a_typed_melody_is_harmonised(tmp_path, capsys):
     chorale = load_chorale(tmp_path / "mine.npy")
     assert chorale.grid[0].tolist() == np.repeat([65, 67, 69, 70, 69, 67, 65, 65], 4).tolist()
     assert (chorale.grid > 0).all()
+
+
+def test_a_melody_in_another_metre_with_an_upbeat(tmp_path, capsys):
+    arguments = ["infill", "E4:4 A4:4 A4:4 B4:4 C5:8", "--metre", "3/4", "--upbeat", 4]
+    where = ["--name", "waltz", "--out", tmp_path, "--tempo", 90, *QUICK]
+    code, said = run(capsys, *arguments, *where)
+    assert code == 0, said.err
+    made = load_chorale(tmp_path / "waltz.npy")
+    assert (made.time_signature, made.upbeat, made.tempo) == ("3/4", 4, 90)
+    assert "upbeat" in refused(capsys, *arguments[:-1], 12, *where, "--force")
+    assert "time signature" in refused(capsys, *arguments[:2], "--metre", "3/5", *where)
 
 
 def test_generate_from_nothing_and_to_a_kept_bass(piece, tmp_path, capsys):
