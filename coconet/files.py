@@ -18,8 +18,8 @@ from coconet.errors import ChoraleError
 def validate_writable(path: Path, *, force: bool = False) -> Path:
     """Check that a file can be made at `path` and return it as a `Path`.
 
-    Missing parent folders are made. Raises ChoraleError where the file exists
-    and `force` is False, or where its folder can't be made or written.
+    Nothing is made. Raises ChoraleError where the file exists and `force` is
+    False, or where its folder, or the nearest one above it, can't be written.
     """
     path = Path(path)
     try:
@@ -27,8 +27,10 @@ def validate_writable(path: Path, *, force: bool = False) -> Path:
             raise ChoraleError(f"{path}: expected the name of a file, got a folder")
         if path.exists() and not force:
             raise ChoraleError(f"{path}: already exists; choose another name, or --force")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        folder = path.parent
+        while not folder.exists():
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ChoraleError(
@@ -41,12 +43,19 @@ def validate_writable(path: Path, *, force: bool = False) -> Path:
 def atomic_path(path: Path, *, force: bool = True) -> Iterator[Path]:
     """Yield a temporary name beside `path`; move it over `path` if the block succeeds.
 
+    Missing parent folders are made.
     The temporary name keeps the suffix of `path`, for writers that choose a
     format by it. Raises ChoraleError for what `validate_writable` refuses and
     for any OSError in the block, such as a full disk.
     """
     path = validate_writable(path, force=force)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
+    except OSError as error:
+        raise ChoraleError(f"{path}: could not be written ({error.strerror})") from error
     os.close(handle)
     temporary = Path(name)
     try:

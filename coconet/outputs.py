@@ -6,6 +6,7 @@ moved there together, so that a failure leaves nothing half-made.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Sequence
@@ -74,7 +75,10 @@ def write_all(
 
     paths = paths_of(folder, name, audio=audio)
     validate_outputs(folder, [name], audio=audio, force=force)
+    fresh = not folder.exists()
+    done = False
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".coconet-", dir=folder) as temporary:
             made = {path.suffix: Path(temporary) / path.name for path in paths}
             save_chorale(chorale, made[".npy"])
@@ -92,6 +96,11 @@ def write_all(
                 render(chorale, made[".wav"])
             for path in paths:
                 os.replace(made[path.suffix], path)
+        done = True
     except OSError as error:
         raise ChoraleError(f"{folder}: could not be written ({error.strerror})") from error
+    finally:
+        if fresh and not done:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
     return paths

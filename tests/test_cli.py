@@ -250,7 +250,7 @@ def test_bad_sources_are_refused_in_one_line_and_leave_nothing(tmp_path, capsys,
     out = tmp_path / "out"
     line = refused(capsys, "infill", make(tmp_path), "--rewrite", "alto", "--out", out, *QUICK)
     assert re.search(says, line), line
-    assert not out.exists() or not list(out.iterdir())
+    assert not out.exists()
 
 
 BAD_OPTIONS = [
@@ -284,7 +284,7 @@ def test_bad_options(piece, tmp_path, capsys, options, says):
     base = [] if "--passes" in options else ["--passes", "2"]
     line = refused(capsys, "infill", piece, "--out", out, "--no-audio", *base, *options)
     assert says in line
-    assert not out.exists() or not list(out.iterdir())
+    assert not out.exists()
 
 
 def test_existing_files_stay_without_force(piece, tmp_path, capsys):
@@ -313,7 +313,7 @@ def test_a_full_disk_leaves_nothing(piece, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     line = refused(capsys, "infill", piece, "--rewrite", "alto", "--out", out, *QUICK)
     assert "No space left" in line
-    assert list(out.iterdir()) == []
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,7 @@ def test_a_chorale_that_splits_csv_does_not_know_is_refused(tmp_path, few_scores
     monkeypatch.setenv("COCONET_HOME", str(tmp_path))
     with pytest.raises(ChoraleError, match=r"no line for BWV 12.7, 36.4-2.*\(5 in all\)"):
         build_corpus(out=tmp_path / "out", workers=1, progress=False)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
