@@ -170,6 +170,7 @@ def infill(
         chorale.replace(
             grid=grid,
             onsets=chorale.onsets_for(grid, hidden=hidden),
+            split=None,
             provenance={**record, "version": version, "versions": count},
         )
         for version, grid in enumerate(grids, start=1)

@@ -80,7 +80,9 @@ def musicxml_of(
             _add(root, "movement-title", title)
     identification = _add(root, "identification")
     if chorale.bwv:
-        _add(identification, "creator", "Johann Sebastian Bach", type="composer")
+        # What was rewritten is no longer Bach's alone.
+        after = "after " if "hidden" in chorale.provenance else ""
+        _add(identification, "creator", f"{after}Johann Sebastian Bach", type="composer")
     _add(_add(identification, "encoding"), "software", "coconet")
     # A silent voice isn't named, so that a reader can tell which one of a staff is missing.
     sounding = [row for row in range(chorale.voices) if chorale.grid[row].any()]

@@ -61,6 +61,7 @@ def test_infill_writes_every_form_and_keeps_what_is_kept(piece, tmp_path, capsys
     for suffix in ("mid", "musicxml"):
         again = read_piece(tmp_path / f"piece.{suffix}").chorale
         assert (again.grid == after.grid).all()
+    assert "after Johann Sebastian Bach" in (tmp_path / "piece.musicxml").read_text()
     sound, rate = soundfile.read(tmp_path / "piece.wav")
     assert len(sound) / rate > after.seconds
     assert 0.5 < abs(sound).max() <= 1

@@ -69,6 +69,7 @@ def test_infilling_keeps_what_is_kept_and_tells_how_it_was_made():
     assert (one.onsets[[0, 3]] == chorale.onsets[[0, 3]]).all()
     assert (one.grid != two.grid).any()
     assert (infill(Uniform(), chorale, hidden, passes=3, seed=7)[0].grid == one.grid).all()
+    assert (chorale.split, one.split) == ("demo", None)
     assert {"seed": 7, "passes": 3, "version": 1}.items() <= one.provenance.items()
     new, total = changed_notes(chorale, one)
     assert 0 < new <= total == one.onsets.sum()
