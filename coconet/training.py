@@ -1,4 +1,4 @@
-"""The training loop: crops, loss, schedule, states, Ctrl-C.
+"""The training loop: loss, schedule, states, Ctrl-C.
 
 The loss is that of an orderless NADE (Uria, Murray and Larochelle 2014; Huang et
 al. 2017, equation 9): a uniformly drawn number of a crop's cells is hidden; the
@@ -32,11 +32,10 @@ from tqdm.auto import tqdm
 
 from coconet.checkpoint import LATEST, Checkpoint, load_checkpoint, load_state, save_state
 from coconet.chorale import Chorale
-from coconet.corpus import transpositions
-from coconet.encoding import draw_hidden, tokens_of
+from coconet.crops import Batch, Crops, fixed_batches, make_batch, pieces_of
 from coconet.errors import ChoraleError
 from coconet.files import read_json, write_json, write_text
-from coconet.grid import REST, validate_pitches
+from coconet.grid import validate_pitches
 from coconet.model import (
     BEAT,
     Config,
@@ -136,125 +135,6 @@ class Settings:
             raise ChoraleError(f"training settings: {error}") from error
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A chorale laid on beats: its grid, and which steps are outside.
-
-    grid : int array, shape=(4, steps), steps a multiple of 4
-    outside : bool array, shape=(steps,)
-    shifts : transpositions that keep each voice in its range, in semitones
-    """
-
-    grid: np.ndarray
-    outside: np.ndarray
-    shifts: np.ndarray
-
-
-def pieces_of(chorales: Sequence[Chorale], resolution: int = 16) -> list[Piece]:
-    """Chorales laid on beats, outside cells added before an upbeat and after the end."""
-    pieces = []
-    for chorale in chorales:
-        shifts = transpositions(chorale.grid)
-        stride = 16 // resolution
-        # Kept steps fall on bar lines, and step 0 of the piece on a beat of four of them.
-        first = chorale.upbeat % stride
-        grid = chorale.grid[:, first::stride]
-        if not grid.shape[1]:
-            continue
-        before = -(chorale.upbeat // stride) % BEAT
-        after = -(before + grid.shape[1]) % BEAT
-        outside = np.pad(np.zeros(grid.shape[1], bool), (before, after), constant_values=True)
-        pieces.append(Piece(np.pad(grid, ((0, 0), (before, after))), outside, shifts))
-    return pieces
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Crops with some cells hidden.
-
-    tokens : int32, shape=(batch, steps, 4); ends : bool, shape=(batch, 2)
-    targets : int64, shape=(batch, steps, 4): pitch minus the lowest; -100 where
-        a cell isn't scored
-    """
-
-    tokens: Tensor
-    ends: Tensor
-    targets: Tensor
-
-
-def make_batch(
-    crops: Sequence[tuple[Piece, int, int]],
-    length: int,
-    pitches: tuple[int, int],
-    rng: np.random.Generator,
-) -> Batch:
-    """Cut crops, move them, hide cells.
-
-    crops : (piece, first step, semitones) each
-    length : steps a crop; what reaches beyond the piece is outside
-    """
-    grids = np.zeros((len(crops), 4, length), np.int64)
-    outside = np.ones((len(crops), length), bool)
-    ends = np.zeros((len(crops), 2), bool)
-    for item, (piece, start, shift) in enumerate(crops):
-        cut = piece.grid[:, start : start + length]
-        grids[item, :, : cut.shape[1]] = np.where(cut == REST, REST, cut + shift)
-        outside[item, : cut.shape[1]] = piece.outside[start : start + length]
-        ends[item] = start == 0, start + length >= piece.grid.shape[1]
-    eligible = (grids != REST) & ~outside[:, None]
-    hidden = draw_hidden(eligible, rng)
-    tokens = tokens_of(grids, hidden, outside, pitches)
-    targets = np.where(hidden, grids - pitches[0], -100).transpose(0, 2, 1)
-    return Batch(
-        torch.from_numpy(tokens),
-        torch.from_numpy(ends),
-        torch.from_numpy(np.ascontiguousarray(targets)),
-    )
-
-
-class Crops:
-    """Draws training crops: pieces by their length, beats and keys uniformly.
-
-    First steps are drawn from a little beyond the piece at both ends and pulled
-    in, so that beginnings and endings are seen more often than by chance.
-    """
-
-    def __init__(self, pieces: Sequence[Piece], length: int):
-        if not pieces:
-            raise ChoraleError("nothing to train on: the data's train split is empty")
-        self.pieces = pieces
-        self.length = length
-        self.margin = length // 4
-        lasts = [max(0, piece.grid.shape[1] - length) for piece in pieces]
-        self.lasts = np.array(lasts)
-        weights = self.lasts + 2 * self.margin
-        self.shares = weights / weights.sum()
-
-    def draw(self, count: int, rng: np.random.Generator) -> list[tuple[Piece, int, int]]:
-        crops = []
-        for index in rng.choice(len(self.pieces), size=count, p=self.shares):
-            piece, last = self.pieces[index], self.lasts[index]
-            beat = rng.integers(-self.margin // BEAT, (last + self.margin) // BEAT + 1)
-            start = int(np.clip(beat * BEAT, 0, last))
-            crops.append((piece, start, int(rng.choice(piece.shifts))))
-        return crops
-
-
-def fixed_batches(pieces: Sequence[Piece], settings: Settings, *, seed: int = 0) -> list[Batch]:
-    """The same crops with the same cells hidden for every model: whole pieces, cut in a row."""
-    rng = np.random.default_rng(seed)
-    crops = [
-        (piece, start, 0)
-        for piece in pieces
-        for start in range(0, piece.grid.shape[1], settings.crop)
-    ]
-    size = 32
-    return [
-        make_batch(crops[i : i + size], settings.crop, settings.model.pitches, rng)
-        for i in range(0, len(crops), size)
-    ]
-
-
 def hidden_loss(network: nn.Module, batch: Batch) -> Tensor:
     """Cross-entropy in nats a hidden cell: the mean over each crop's, shape=(batch,)."""
     logits = network(batch.tokens, batch.ends)
@@ -325,7 +205,9 @@ class Trainer:
         if not valid:
             raise ChoraleError("nothing to measure by: the data's valid split is empty")
         self.crops = Crops(pieces_of(train, settings.resolution), settings.crop)
-        self.valid = fixed_batches(pieces_of(valid, settings.resolution), settings)
+        self.valid = fixed_batches(
+            pieces_of(valid, settings.resolution), settings.crop, settings.model.pitches
+        )
 
     def step(self) -> float:
         """One update; returns the batch's loss in nats."""

@@ -13,17 +13,15 @@ import torch
 
 from coconet.checkpoint import load_checkpoint
 from coconet.corpus import load_corpus
+from coconet.crops import Crops, make_batch, pieces_of
 from coconet.errors import ChoraleError
 from coconet.grid import RANGES, REST
 from coconet.model import FastConfig, PaperConfig
 from coconet.training import (
-    Crops,
     Settings,
     Trainer,
     hidden_loss,
     learning_rate,
-    make_batch,
-    pieces_of,
     read_settings,
     train,
 )
