@@ -25,7 +25,6 @@ SHIPPED_MODEL = "chorales"
 def infill(options: argparse.Namespace) -> int:
     """Rewrite what is marked in a chorale."""
     from coconet.infill import changed_notes, choose_hidden, quartet
-    from coconet.infill import infill as fill
 
     chorale, absent, notes = _read(options.source, as_=options.as_, strict=options.strict)
     if options.quartet is not None:
@@ -50,20 +49,7 @@ def infill(options: argparse.Namespace) -> int:
     name = options.name or _file_name(chorale, options.source)
     began = time.monotonic()
 
-    def write(predictor: Any, on_pass: Callable) -> list[Chorale]:
-        return fill(
-            predictor,
-            chorale,
-            region,
-            count=options.count,
-            passes=options.passes,
-            temperature=options.temperature,
-            seed=options.seed,
-            provenance={"source": options.source, "command": _command_line()},
-            on_pass=on_pass,
-        )
-
-    results = _write_results(options, name, write, region, before=chorale, absent=absent)
+    results = _write_results(options, name, chorale, region, before=chorale, absent=absent)
     _tell(notes)
     rows = np.flatnonzero(region.any(1))
     voices = [VOICES[row] for row in rows]
@@ -82,7 +68,6 @@ def infill(options: argparse.Namespace) -> int:
 def generate(options: argparse.Namespace) -> int:
     """Write chorales from nothing, or many harmonisations of a kept voice."""
     from coconet.infill import blank_chorale, choose_hidden
-    from coconet.infill import infill as fill
     from coconet.theory import find_key, key_sharps
 
     began = time.monotonic()
@@ -106,29 +91,20 @@ def generate(options: argparse.Namespace) -> int:
         absent, notes = (), []
         region = np.ones(chorale.grid.shape, bool)
 
-    def write(predictor: Any, on_pass: Callable) -> list[Chorale]:
-        found = fill(
-            predictor,
-            chorale,
-            region,
-            count=options.count,
-            passes=options.passes,
-            temperature=options.temperature,
-            seed=options.seed,
-            provenance={"source": options.source or "nothing", "command": _command_line()},
-            on_pass=on_pass,
-        )
-        if options.source is not None:
-            return found
+    def find_keys(versions: list[Chorale]) -> list[Chorale]:
+        """The model chose the keys of what it wrote from nothing."""
         keyed = []
-        for version in found:
+        for version in versions:
             tonic, mode = find_key(version.grid)
             sharps = key_sharps(tonic, mode)
             keyed.append(version.replace(tonic=tonic, mode=mode, sharps=sharps))
         return keyed
 
     name = options.name or (_file_name(chorale, options.source) if options.source else "chorale")
-    results = _write_results(options, name, write, region, before=before, absent=absent)
+    finish = find_keys if before is None else list
+    results = _write_results(
+        options, name, chorale, region, before=before, absent=absent, finish=finish
+    )
     _tell(notes)
     from coconet.theory import key_name
 
@@ -232,17 +208,22 @@ def corpus(options: argparse.Namespace) -> int:
 def _write_results(
     options: argparse.Namespace,
     name: str,
-    write: Callable[[Any, Callable], list[Chorale]],
+    chorale: Chorale,
     region: np.ndarray,
     *,
     before: Chorale | None,
     absent: tuple[int, ...],
+    finish: Callable[[list[Chorale]], list[Chorale]] = list,
 ) -> list[tuple[Chorale, list[Path]]]:
-    """Check the outputs, run the model with a progress bar, write every version."""
+    """Check the outputs, infill with a progress bar, write every version.
+
+    finish : what is done to the versions before they are written
+    """
     from tqdm.auto import tqdm
 
     from coconet.gibbs import rule_of_thumb
     from coconet.infill import CHUNK
+    from coconet.infill import infill as fill
     from coconet.outputs import validate_outputs, write_all
 
     if options.count < 1:
@@ -256,7 +237,18 @@ def _write_results(
     chunks = -(-options.count // CHUNK)
     total = passes * chunks
     with tqdm(total=total, desc="sampling", unit="pass", leave=False, delay=0.3) as bar:
-        results = write(predictor, lambda number, grids: bar.update())
+        versions = fill(
+            predictor,
+            chorale,
+            region,
+            count=options.count,
+            passes=options.passes,
+            temperature=options.temperature,
+            seed=options.seed,
+            provenance={"source": options.source or "nothing", "command": _command_line()},
+            on_pass=lambda number, grids: bar.update(),
+        )
+    results = finish(versions)
     # Voices that the source doesn't have can't be shown as they were.
     shown = None if before is None or len(absent) == 4 else before
     return [
