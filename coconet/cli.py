@@ -7,6 +7,7 @@ what it needs. A `ChoraleError` becomes one line on stderr and exit code 2.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -36,9 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from coconet.doctor import report
 
             return report()
-        from coconet import commands
-
-        return getattr(commands, options.command)(options)
+        module = importlib.import_module(f"coconet.commands.{options.module}")
+        return getattr(module, options.command.replace("-", "_"))(options)
     except ChoraleError as error:
         print(f"coconet {options.command}: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -70,12 +70,13 @@ def build_parser() -> Parser:
     return parser
 
 
-def _command(commands: argparse._SubParsersAction, name: str, text: str) -> Parser:
-    return commands.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-    )
+def _command(
+    commands: argparse._SubParsersAction, name: str, text: str, *, module: str = ""
+) -> Parser:
+    """A command whose function, of the same name, stands in `coconet.commands.MODULE`."""
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(module=module)
+    return parser
 
 
 SOURCE = (
@@ -85,7 +86,7 @@ SOURCE = (
 
 
 def _infill(commands: argparse._SubParsersAction) -> None:
-    parser = _command(commands, "infill", "rewrite what is marked in a chorale")
+    parser = _command(commands, "infill", "rewrite what is marked in a chorale", module="music")
     parser.add_argument("source", metavar="IN", help=SOURCE)
     marks = parser.add_argument_group("what is rewritten (by default the voices that are absent)")
     marks.add_argument("--keep", metavar="VOICES", help="voices to keep, such as soprano,bass")
@@ -111,7 +112,9 @@ def _infill(commands: argparse._SubParsersAction) -> None:
 
 
 def _generate(commands: argparse._SubParsersAction) -> None:
-    parser = _command(commands, "generate", "write chorales from nothing, or to a kept voice")
+    parser = _command(
+        commands, "generate", "write chorales from nothing, or to a kept voice", module="music"
+    )
     parser.add_argument("--length", type=int, metavar="STEPS", help="in sixteenths (128)")
     parser.add_argument("--keep", metavar="VOICES", help="voices to keep; needs --from")
     parser.add_argument("--from", dest="source", metavar="IN", help=SOURCE)
@@ -124,7 +127,7 @@ def _generate(commands: argparse._SubParsersAction) -> None:
 
 
 def _render(commands: argparse._SubParsersAction) -> None:
-    parser = _command(commands, "render", "make a sound file of a chorale")
+    parser = _command(commands, "render", "make a sound file of a chorale", module="music")
     parser.add_argument("source", metavar="IN", help=SOURCE)
     parser.add_argument("--out", required=True, metavar="X.wav", help=".wav, .flac or .mp3")
     parser.add_argument("--synth", choices=("csound", "fluidsynth"), help="the first that works")
@@ -145,12 +148,16 @@ def _render(commands: argparse._SubParsersAction) -> None:
 
 
 def _info(commands: argparse._SubParsersAction) -> None:
-    parser = _command(commands, "info", "tell what a checkpoint, chorale or tuning holds")
+    parser = _command(
+        commands, "info", "tell what a checkpoint, chorale or tuning holds", module="telling"
+    )
     parser.add_argument("file", metavar="FILE", help="a checkpoint's folder, a .scl, or " + SOURCE)
 
 
 def _train(commands: argparse._SubParsersAction) -> None:
-    parser = _command(commands, "train", "train a network; Ctrl-C once saves, twice stops")
+    parser = _command(
+        commands, "train", "train a network; Ctrl-C once saves, twice stops", module="learning"
+    )
     parser.add_argument(
         "--run", default="runs/chorales", metavar="DIR", help="folder (runs/chorales)"
     )
@@ -178,7 +185,9 @@ def _train(commands: argparse._SubParsersAction) -> None:
 
 
 def _corpus(commands: argparse._SubParsersAction) -> None:
-    parser = _command(commands, "corpus", "build data/chorales.npz from music21's corpus")
+    parser = _command(
+        commands, "corpus", "build data/chorales.npz from music21's corpus", module="learning"
+    )
     parser.add_argument("--out", metavar="DIR", help="folder to write into; the project's data")
     parser.add_argument(
         "--jsb", metavar="FILE.npz", help="the paper's pieces: also work out splits.csv anew"

@@ -1,0 +1,1 @@
+"""What each command of `coconet` does: options in, functions called, results told."""

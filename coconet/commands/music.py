@@ -1,0 +1,214 @@
+"""Commands that make music: infill, generate, render."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from coconet.chorale import DEFAULTS, Chorale, read_array
+from coconet.commands.common import (
+    command_line,
+    file_name,
+    open_predictor,
+    parse_span,
+    read_source,
+    sound_works,
+    tell,
+    tell_files,
+)
+from coconet.errors import ChoraleError
+from coconet.grid import VOICES, voice_indices
+
+
+def infill(options: argparse.Namespace) -> int:
+    """Rewrite what is marked in a chorale."""
+    from coconet.infill import changed_notes, choose_hidden, quartet
+
+    chorale, absent, notes = read_source(options.source, as_=options.as_, strict=options.strict)
+    if options.quartet is not None:
+        chorale = quartet(chorale, options.quartet)
+        absent = tuple(row % 4 for row in absent if row // 4 == options.quartet - 1)
+    told = {"time_signature": options.metre, "upbeat": options.upbeat, "tempo": options.tempo}
+    told = {key: value for key, value in told.items() if value is not None}
+    left = tuple(key for key in chorale.assumed if key not in told)
+    chorale = chorale.replace(**told, assumed=left)
+    region = choose_hidden(
+        chorale,
+        keep=options.keep,
+        rewrite=options.rewrite,
+        spans=[parse_span(text) for text in options.span],
+        bars=options.bars,
+        hidden=None if options.hidden is None else read_array(options.hidden),
+        absent=absent,
+        fill_rests=options.fill_rests,
+    )
+    if len(absent) == 4:
+        raise ChoraleError(f"{options.source}: no voice to build on; use coconet generate")
+    name = options.name or file_name(chorale, options.source)
+    began = time.monotonic()
+
+    results = _write_results(options, name, chorale, region, before=chorale, absent=absent)
+    tell(notes)
+    rows = np.flatnonzero(region.any(1))
+    voices = [VOICES[row] for row in rows]
+    for number, (result, files) in enumerate(results, start=1):
+        new, total = changed_notes(chorale, result, rows=rows)
+        label = f"version {number}: " if options.count > 1 else ""
+        print(
+            f"{label}{', '.join(voices)} rewritten in {int(region.any(0).sum())} steps: "
+            f"{new} of their {total} notes are new"
+        )
+        tell_files(files)
+    print(f"done in {time.monotonic() - began:.1f} s")
+    return 0
+
+
+def generate(options: argparse.Namespace) -> int:
+    """Write chorales from nothing, or many harmonisations of a kept voice."""
+    from coconet.infill import blank_chorale, choose_hidden
+    from coconet.theory import find_key, key_sharps
+
+    began = time.monotonic()
+    if (options.keep is None) != (options.source is None):
+        raise ChoraleError("--keep and --from belong together")
+    if options.source is not None:
+        if options.length is not None or options.tempo is not None:
+            raise ChoraleError("--length and --tempo are the source's own where --from is given")
+        chorale, absent, notes = read_source(options.source, as_=options.as_)
+        if options.as_ is None and 4 - len(absent) == len(voice_indices(options.keep)):
+            # A source that holds just the voices to be kept.
+            chorale, absent, notes = read_source(options.source, as_=options.keep)
+        region = choose_hidden(chorale, keep=options.keep, absent=absent)
+        before = chorale
+    else:
+        if options.as_ is not None:
+            raise ChoraleError("--as says which voices the source's are: it needs --from")
+        length = 128 if options.length is None else options.length
+        tempo = DEFAULTS["tempo"] if options.tempo is None else options.tempo
+        chorale, before = blank_chorale(length, tempo=tempo), None
+        absent, notes = (), []
+        region = np.ones(chorale.grid.shape, bool)
+
+    def find_keys(versions: list[Chorale]) -> list[Chorale]:
+        """The model chose the keys of what it wrote from nothing."""
+        keyed = []
+        for version in versions:
+            tonic, mode = find_key(version.grid)
+            sharps = key_sharps(tonic, mode)
+            keyed.append(version.replace(tonic=tonic, mode=mode, sharps=sharps))
+        return keyed
+
+    name = options.name or (file_name(chorale, options.source) if options.source else "chorale")
+    finish = find_keys if before is None else list
+    results = _write_results(
+        options, name, chorale, region, before=before, absent=absent, finish=finish
+    )
+    tell(notes)
+    from coconet.theory import key_name
+
+    for number, (result, files) in enumerate(results, start=1):
+        print(
+            f"version {number}: {result.steps} steps, {result.seconds:.0f} s of music, "
+            f"{key_name(result.tonic, result.mode, result.sharps)}"
+        )
+        tell_files(files)
+    print(f"done in {time.monotonic() - began:.1f} s")
+    return 0
+
+
+def render(options: argparse.Namespace) -> int:
+    """Make a sound file of a chorale."""
+    from coconet.render import render as make_sound
+    from coconet.theory import NAMES, parse_tonic
+
+    chorale, _, notes = read_source(options.source)
+    began = time.monotonic()
+    made = make_sound(
+        chorale,
+        options.out,
+        synth=options.synth,
+        instrument=options.instrument,
+        tuning=options.tuning,
+        tonic=None if options.tonic is None else parse_tonic(options.tonic),
+        tempo=options.tempo,
+        soundfont=options.soundfont,
+        level=options.level,
+        force=options.force,
+    )
+    tell([*notes, *made.warnings])
+    font = f" ({made.soundfont.name})" if made.soundfont else ""
+    print(
+        f"{made.path}: {made.seconds:.1f} s, peak {made.peak:.1f} dBFS, {made.synth} "
+        f"{made.instrument}{font}, {made.tuning} on {NAMES[made.tonic]}, "
+        f"in {time.monotonic() - began:.1f} s"
+    )
+    return 0
+
+
+def _write_results(
+    options: argparse.Namespace,
+    name: str,
+    chorale: Chorale,
+    region: np.ndarray,
+    *,
+    before: Chorale | None,
+    absent: tuple[int, ...],
+    finish: Callable[[list[Chorale]], list[Chorale]] = list,
+) -> list[tuple[Chorale, list[Path]]]:
+    """Check the outputs, infill with a progress bar, write every version.
+
+    finish : what is done to the versions before they are written
+    """
+    from tqdm.auto import tqdm
+
+    from coconet.gibbs import rule_of_thumb
+    from coconet.infill import CHUNK
+    from coconet.infill import infill as fill
+    from coconet.outputs import validate_outputs, write_all
+
+    if options.count < 1:
+        raise ChoraleError(f"--count: expected 1 or more, got {options.count}")
+    folder = Path(options.out)
+    audio = not options.no_audio and sound_works()
+    names = [name if options.count == 1 else f"{name}-{n}" for n in range(1, options.count + 1)]
+    validate_outputs(folder, names, audio=audio, force=options.force)
+    predictor = open_predictor(options)
+    passes = options.passes or rule_of_thumb(region)
+    chunks = -(-options.count // CHUNK)
+    total = passes * chunks
+    with tqdm(total=total, desc="sampling", unit="pass", leave=False, delay=0.3) as bar:
+        versions = fill(
+            predictor,
+            chorale,
+            region,
+            count=options.count,
+            passes=options.passes,
+            temperature=options.temperature,
+            seed=options.seed,
+            provenance={"source": options.source or "nothing", "command": command_line()},
+            on_pass=lambda number, grids: bar.update(),
+        )
+    results = finish(versions)
+    # Voices that the source doesn't have can't be shown as they were.
+    shown = None if before is None or len(absent) == 4 else before
+    return [
+        (
+            result,
+            write_all(
+                result,
+                folder,
+                one,
+                before=shown,
+                hidden=None if before is None else region,
+                audio=audio,
+                force=options.force,
+            ),
+        )
+        for result, one in zip(
+            tqdm(results, desc="writing", leave=False, delay=1), names, strict=True
+        )
+    ]

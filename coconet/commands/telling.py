@@ -1,0 +1,80 @@
+"""Commands that tell what something is like: info."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from coconet.commands.common import read_source
+from coconet.grid import VOICES
+
+
+def info(options: argparse.Namespace) -> int:
+    """Tell what a checkpoint, chorale or tuning holds."""
+    path = Path(options.file)
+    if path.is_dir():
+        rows = _checkpoint_rows(path)
+    elif path.suffix.lower() == ".scl":
+        rows = _tuning_rows(path)
+    else:
+        rows = _chorale_rows(options.file)
+    width = max(len(key) for key, _ in rows)
+    for key, value in rows:
+        print(f"{key:<{width}}  {value}")
+    return 0
+
+
+def _checkpoint_rows(path: Path) -> list[tuple[str, object]]:
+    from coconet.checkpoint import load_checkpoint, resolve_checkpoint
+    from coconet.model import config_fields
+
+    checkpoint = load_checkpoint(path)
+    count = sum(tensor.numel() for tensor in checkpoint.weights.values())
+    folder = resolve_checkpoint(path)
+    size = (folder / "weights.safetensors").stat().st_size
+    card = {key: value for key, value in checkpoint.card.items() if key != "settings"}
+    return [
+        ("checkpoint", folder),
+        *config_fields(checkpoint.config).items(),
+        ("weights", f"{count:,} in {size / 1e6:.1f} MB"),
+        *card.items(),
+    ]
+
+
+def _tuning_rows(path: Path) -> list[tuple[str, object]]:
+    from coconet.theory import NAMES
+    from coconet.tuning import load_tuning
+
+    tuning = load_tuning(path)
+    rows: list[tuple[str, object]] = [("tuning", tuning.name)]
+    for name, cents in zip(NAMES, tuning.deviations(0), strict=True):
+        rows.append((name, f"{cents:+.2f} cents from equal, degree 0 on C"))
+    return rows
+
+
+def _chorale_rows(source: str) -> list[tuple[str, object]]:
+    from coconet.theory import key_name, pitch_name
+
+    chorale, absent, notes = read_source(source)
+    number, kind = abs(chorale.sharps), "sharp" if chorale.sharps > 0 else "flat"
+    signature = f"{number} {kind}{'s' * (number != 1)}" if number else "no signature"
+    rows: list[tuple[str, object]] = [
+        ("title", chorale.title or "(none)"),
+        ("shape", f"{chorale.voices} voices, {chorale.steps} steps, {chorale.seconds:.1f} s"),
+        ("key", f"{key_name(chorale.tonic, chorale.mode, chorale.sharps)}, {signature}"),
+        ("metre", f"{chorale.time_signature}, upbeat of {chorale.upbeat} steps"),
+        ("tempo", f"{chorale.tempo:g} quarters a minute"),
+        ("fermatas", int(chorale.fermatas.sum())),
+    ]
+    for row, voice in enumerate(VOICES * (chorale.voices // 4)):
+        sounding = chorale.grid[row][chorale.grid[row] > 0]
+        if row in absent or not len(sounding):
+            rows.append((voice, "absent" if row in absent else "silent"))
+        else:
+            span = f"{pitch_name(int(sounding.min()))}-{pitch_name(int(sounding.max()))}"
+            rows.append((voice, f"{int(chorale.onsets[row].sum())} notes, {span}"))
+    if chorale.assumed:
+        rows.append(("assumed", ", ".join(chorale.assumed)))
+    rows += [("note", note) for note in notes]
+    rows += [(f"made: {key}", value) for key, value in chorale.provenance.items()]
+    return rows
