@@ -23,6 +23,9 @@ PROFILES = {
     "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
 }
+#: The profile of each of the 24 keys, less its mean: shape (modes, tonics, pitch classes).
+KEYS = np.array([[np.roll(PROFILES[mode], t) for t in range(12)] for mode in PROFILES])
+KEYS -= KEYS.mean(-1, keepdims=True)
 
 
 def pitch_name(pitch: int) -> str:
@@ -124,10 +127,8 @@ def key_scores(grid: np.ndarray) -> np.ndarray:
     counts = np.bincount(grid[grid != REST] % 12, minlength=12).astype(float)
     if np.ptp(counts) == 0:
         return np.zeros((2, 12))
-    rolled = np.array([[np.roll(PROFILES[mode], t) for t in range(12)] for mode in PROFILES])
-    rolled -= rolled.mean(-1, keepdims=True)
     counts -= counts.mean()
-    return rolled @ counts / np.sqrt((rolled**2).sum(-1) * (counts**2).sum())
+    return KEYS @ counts / np.sqrt((KEYS**2).sum(-1) * (counts**2).sum())
 
 
 def find_key(grid: np.ndarray, *, sharps: int | None = None) -> tuple[int, str]:
