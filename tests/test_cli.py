@@ -126,8 +126,18 @@ def test_train_and_go_on(tmp_path, capsys):
     code, said = run(capsys, *where, "--config", settings, "--updates", 6, "--threads", 1)
     assert code == 0, said.err
     assert (tmp_path / "r" / "curves.png").stat().st_size > 5000
-    assert json.loads((tmp_path / "r" / "run.json").read_text())["updates"] == 6
+    assert "updates: 6\n" in (tmp_path / "r" / "config.yaml").read_text()
     assert run(capsys, *where, "--resume")[0] == 0
+    again = ["train", "--run", tmp_path / "again", "--config", tmp_path / "r" / "config.yaml"]
+    code, said = run(capsys, *again, "--splits", "train,valid", "--no-samples")
+    assert code == 0 and "not for evaluation" in said.out
+    picture = tmp_path / "compared.png"
+    code, said = run(capsys, "compare", tmp_path / "r", tmp_path / "again", "--out", picture)
+    assert code == 0, said.err
+    assert picture.stat().st_size > 5000
+    assert [line.split()[1] for line in said.out.splitlines()[:3]] == ["update", "6", "6"]
+    assert "no such file" in refused(capsys, "compare", tmp_path / "r", tmp_path / "none")
+    assert "already exists" in refused(capsys, "compare", tmp_path / "r", "--out", picture)
     assert run(capsys, "info", tmp_path / "r")[0] == 0
     assert "already holds a run" in refused(capsys, *where)
     assert "its own settings" in refused(capsys, *where, "--resume", "--updates", 9)
@@ -200,6 +210,7 @@ def test_a_model_of_another_resolution_is_not_for_infilling(piece, tmp_path, cap
 BAD_TRAINING = [
     (["--threads", 0], "threads"),
     (["--seed", 10**22], "seed"),
+    (["--splits", "train,demo"], "demo is never trained on"),
     (["--learning-rate", "nan"], "learning_rate"),
     (["--config", "learning_rate: fast"], "learning_rate"),
     (["--config", "model: fast"], "model"),

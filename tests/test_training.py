@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,29 +18,28 @@ from coconet.crops import Crops, make_batch, pieces_of
 from coconet.errors import ChoraleError
 from coconet.grid import RANGES, REST
 from coconet.model import FastConfig, PaperConfig
-from coconet.training import (
-    Settings,
-    Trainer,
-    hidden_loss,
-    learning_rate,
-    read_settings,
-    train,
-)
+from coconet.reading import read_piece
+from coconet.runs import read_curves, read_settings
+from coconet.settings import Settings
+from coconet.trainer import Trainer
+from coconet.training import train
 
 TINY = FastConfig(step_width=16, beat_width=16, dilations=(1, 2), step_blocks=1)
 SHORT = Settings(
-    model=TINY, updates=12, warmup=4, batch=4, crop=32, valid_every=5, save_every=5, threads=1
-)
+    model=TINY, updates=12, warmup=4, batch=4, crop=32, valid_every=5, save_every=5, threads=1,
+    samples_every=0, device="cpu",
+)  # fmt: skip
 #: A run in a process of its own, so that it can be killed.
 SCRIPT = textwrap.dedent("""
     import sys
     from dataclasses import replace
     from coconet.corpus import load_corpus
     from coconet.model import FastConfig
-    from coconet.training import Settings, train
+    from coconet.settings import Settings
+    from coconet.training import train
     tiny = FastConfig(step_width=16, beat_width=16, dilations=(1, 2), step_blocks=1)
     settings = Settings(model=tiny, updates=100_000, warmup=4, batch=4, crop=32,
-                        valid_every=20, save_every=10, threads=1)
+                        valid_every=20, save_every=10, samples_every=0, threads=1, device="cpu")
     chorales = [c for s in ("train", "valid") for c in load_corpus(s)[:4]]
     train(sys.argv[1], settings, chorales, progress=False)
 """)
@@ -52,6 +52,14 @@ def chorales():
 
 def weights(folder):
     return load_checkpoint(folder).weights
+
+
+def curves(run):
+    """A run's measurements but those of its clock."""
+    clock = ("minutes", "updates_per_second")
+    return [
+        {key: value for key, value in row.items() if key not in clock} for row in read_curves(run)
+    ]
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(chorales, tmp_path, monkeypatch):
@@ -71,9 +79,62 @@ def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(chorales, tmp_pa
     assert resumed.name == whole.name == "0000012"
     expected, found = weights(whole), weights(resumed)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
-    curves = [(tmp_path / run / "curves.csv").read_text() for run in ("whole", "broken")]
-    rows = [[line.split(",")[:4] for line in text.splitlines()] for text in curves]
-    assert rows[0] == rows[1]
+    assert curves(tmp_path / "whole") == curves(tmp_path / "broken")
+    log = (tmp_path / "broken" / "log.txt").read_text()
+    assert "began at update 0" in log and "resumed at update 5" in log and "finished" in log
+    assert len(list((tmp_path / "broken").glob("events.out.tfevents.*"))) == 2
+
+
+def test_the_config_of_a_run_repeats_it_exactly(chorales, tmp_path):
+    first = train(tmp_path / "one", replace(SHORT, learning_rate=3e-3), chorales, progress=False)
+    settings = read_settings(tmp_path / "one")
+    assert settings == replace(SHORT, learning_rate=3e-3)
+    second = train(tmp_path / "two", settings, chorales, progress=False)
+    expected, found = weights(first), weights(second)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert curves(tmp_path / "one") == curves(tmp_path / "two")
+
+
+def test_samples_keep_the_melody_and_leave_the_runs_chance_alone(chorales, tmp_path):
+    plain = train(tmp_path / "plain", SHORT, chorales, progress=False)
+    settings = replace(SHORT, samples_every=4)
+    sampled = train(tmp_path / "sampled", settings, chorales, progress=False)
+    expected, found = weights(plain), weights(sampled)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert not (tmp_path / "plain" / "samples").exists()
+    files = sorted((tmp_path / "sampled" / "samples").iterdir())
+    assert [path.name for path in files] == ["0000004.mid", "0000008.mid", "0000012.mid"]
+    melody = next(chorale for chorale in chorales if chorale.split == "valid")
+    for path in files:
+        written = read_piece(str(path)).chorale
+        assert (written.grid[0] == melody.grid[0]).all()
+        assert ((written.grid == REST) == (melody.grid == REST)).all()
+        assert (written.grid[1:] != melody.grid[1:]).any()
+
+
+def test_a_model_trained_on_what_measures_it_says_so(chorales, tmp_path):
+    settings = replace(SHORT, updates=2, splits=("valid", "train"))
+    card = load_checkpoint(train(tmp_path / "run", settings, chorales, progress=False)).card
+    assert card["splits"] == ["train", "valid"]
+    assert "not for evaluation" in card["warning"]
+    plain = load_checkpoint(train(tmp_path / "plain", SHORT, chorales, progress=False)).card
+    assert plain["splits"] == ["train"] and "warning" not in plain
+
+
+def test_pieces_of_other_splits_are_not_seen(chorales, tmp_path, monkeypatch):
+    seen = []
+
+    class Noting(Trainer):
+        def __init__(self, settings, train, valid, **more):
+            seen.append(({c.split for c in train}, {c.split for c in valid}))
+            super().__init__(settings, train, valid, **more)
+
+    monkeypatch.setattr("coconet.training.Trainer", Noting)
+    everything = [*chorales, *load_corpus("test")[:2], *load_corpus("demo")]
+    for splits in (("train",), ("train", "valid", "test")):
+        settings = replace(SHORT, updates=1, splits=splits)
+        train(tmp_path / str(len(splits)), settings, everything, progress=False)
+    assert seen == [({"train"}, {"valid"}), ({"train", "valid", "test"}, {"valid"})]
 
 
 def test_it_learns_a_piece_by_heart(chorales, tmp_path):
@@ -254,51 +315,3 @@ def test_transpositions_lead_no_voice_out_of_its_range():
         assert 0 in piece.shifts
         moved += len(piece.shifts) > 1
     assert moved > 200
-
-
-def test_the_loss_is_that_of_hidden_cells_each_crop_counting_once():
-    pieces = pieces_of(load_corpus("train")[:2])
-    batch = make_batch(Crops(pieces, 16).draw(3, np.random.default_rng(0)), 16, (36, 81),
-                       np.random.default_rng(1))  # fmt: skip
-    logits = torch.randn(3, 16, 4, 46, generator=torch.Generator().manual_seed(0))
-    expected = []
-    for item in range(3):
-        costs = [
-            -torch.log_softmax(logits[item, t, v], 0)[batch.targets[item, t, v]].item()
-            for t in range(16)
-            for v in range(4)
-            if batch.targets[item, t, v] >= 0
-        ]
-        expected.append(np.mean(costs))
-    found = hidden_loss(lambda tokens, ends: logits, batch)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
-
-
-def test_the_schedule_warms_up_and_falls_to_nothing():
-    settings = Settings(updates=1000, warmup=100, learning_rate=1.0)
-    rates = [learning_rate(settings, update) for update in range(1000)]
-    assert rates[0] == 0.01
-    assert max(rates) == rates[100] == 1.0
-    assert rates[-1] < 1e-4
-    assert all(a >= b for a, b in itertools.pairwise(rates[100:]))
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"batch": 0},
-        {"crop": 63},
-        {"updates": 0},
-        {"updates": None},
-        {"minutes": -1},
-        {"minutes": float("nan")},
-        {"resolution": 12},
-        {"seed": -1},
-        {"speed": 9},
-        {"model": {"network": "fast", "step_width": -1}},
-        {"batch": "many"},
-    ],
-)
-def test_bad_settings_are_refused(fields):
-    with pytest.raises(ChoraleError):
-        Settings.from_fields(fields)
