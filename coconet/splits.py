@@ -60,7 +60,7 @@ def assign_splits(chorales: Sequence[Chorale], jsb: Sequence[Chorale]) -> list[A
     """
     count = len(chorales)
     pairs = same_harmonisation([piece.grid for piece in (*chorales, *jsb)])
-    groups = _groups(count + len(jsb), pairs)
+    groups = groups_of(count + len(jsb), pairs)
     own = ["demo" if chorale.bwv in SHOWPIECES else "train" for chorale in chorales]
     known: dict[int, set[str | None]] = {}
     for group, split in zip(groups, [*own, *(piece.split for piece in jsb)], strict=True):
@@ -104,6 +104,26 @@ def same_harmonisation(grids: Sequence[np.ndarray]) -> list[tuple[int, int]]:
     dropped = [np.asarray(grid)[:, (np.asarray(grid) != REST).any(0)] for grid in grids]
     held = [_hold(np.asarray(grid)) for grid in grids]
     return sorted(_same(dropped) | _same(held))
+
+
+def groups_of(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """For each of `count` pieces the lowest number that pairs connect it with.
+
+    >>> groups_of(5, [(0, 2), (2, 4)])
+    [0, 1, 0, 3, 0]
+    """
+    parent = list(range(count))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+    for i, j in pairs:
+        low, high = sorted((root(i), root(j)))
+        parent[high] = low
+    return [root(number) for number in range(count)]
 
 
 def fingerprints(grid: np.ndarray, window: int) -> np.ndarray:
@@ -183,19 +203,3 @@ def _agreements(one: np.ndarray, two: np.ndarray, lag: int) -> Iterator[tuple[in
         same = equal & (shifts == shift)
         edges = np.flatnonzero(np.diff(np.concatenate([[0], same, [0]])))
         yield int(same.sum()), int((edges[1::2] - edges[::2]).max())
-
-
-def _groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """For each of `count` pieces the lowest number that pairs connect it with."""
-    parent = list(range(count))
-
-    def root(number: int) -> int:
-        while parent[number] != number:
-            parent[number] = parent[parent[number]]
-            number = parent[number]
-        return number
-
-    for i, j in pairs:
-        low, high = sorted((root(i), root(j)))
-        parent[high] = low
-    return [root(number) for number in range(count)]

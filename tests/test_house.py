@@ -28,7 +28,7 @@ CONDA_ONLY = {"python", "pip", "cairo", "fluidsynth", "libsndfile"}
 #: Modules whose name differs from their package's.
 MODULE_NAMES = {"pyyaml": "yaml"}
 #: Modules that come with a package which needs them itself.
-BROUGHT_ALONG = {"cairocffi": "cairosvg", "IPython": "jupyterlab"}
+BROUGHT_ALONG = {"cairocffi": "cairosvg", "IPython": "jupyterlab", "PIL": "matplotlib"}
 
 
 # ---------------------------------------------------------------- dependencies

@@ -9,7 +9,16 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 #: What the tests put in place of a notebook's own values.
-SHORT = {"PASSES": "2"}
+SHORT = {
+    "PASSES": "2",
+    "MINUTES": "0.001",
+    "EVERY": "50",
+    "BATCH": "2",
+    "PIECES": "6",
+    "REFEREED": "1",
+    "ORDERS": "1",
+    "PAPER_UPDATES": "2",
+}
 
 
 def _named(path):

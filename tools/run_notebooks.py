@@ -1,6 +1,12 @@
-"""Run the notebooks and keep their pictures, without the sound: `python tools/run_notebooks.py`."""
+"""Run the notebooks and keep their pictures, without the sound.
+
+`python tools/run_notebooks.py` runs all, `python tools/run_notebooks.py 01` those whose
+names begin so.
+"""
 
 from __future__ import annotations
+
+import sys
 
 import nbformat
 from nbclient import NotebookClient
@@ -11,11 +17,13 @@ from coconet.files import atomic_path
 
 def main() -> None:
     for path in sorted((places.root() / "notebooks").glob("*.ipynb")):
+        if not path.name.startswith(tuple(sys.argv[1:]) or ""):
+            continue
         print(path.name)
         notebook = nbformat.read(path, as_version=4)
         NotebookClient(
             notebook,
-            timeout=600,
+            timeout=3600,
             kernel_name="python3",
             resources={"metadata": {"path": str(path.parent)}},
         ).execute()
@@ -23,10 +31,15 @@ def main() -> None:
             # What a run leaves behind changes every time and helps no reader.
             cell.metadata.pop("execution", None)
             if cell.cell_type == "code":
-                cell.outputs = [o for o in cell.outputs if "<audio" not in str(o.get("data"))]
+                cell.outputs = [o for o in cell.outputs if not _passing(o)]
         notebook.metadata.pop("widgets", None)
         with atomic_path(path) as temporary:
             nbformat.write(notebook, temporary)
+
+
+def _passing(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is for the moment only: sound, or a progress bar."""
+    return output.get("name") == "stderr" or "<audio" in str(output.get("data"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Commands that teach: corpus, train."""
+"""Commands that teach and examine: corpus, format, train, compare, evaluate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,213 @@ from coconet.errors import ChoraleError
 
 def train(options: argparse.Namespace) -> int:
     """Train a network."""
+    from coconet.distributed import speaks
+
+    try:
+        return _train(options)
+    except ChoraleError as error:
+        if speaks(error):
+            raise
+        return 2  # another process of the group says it
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Show several training runs side by side."""
+    from dataclasses import asdict
+
+    from coconet.files import validate_writable
+    from coconet.runs import read_curves, read_likelihoods
+
+    if options.out is not None:
+        validate_writable(Path(options.out), force=options.force)
+    names = list(dict.fromkeys(options.runs))
+    curves = {name: read_curves(name) for name in names}
+    likelihoods = {name: read_likelihoods(name) for name in names}
+    # Only what was measured by the same rules compares: those that most runs have.
+    rules = [rule for found in likelihoods.values() for rule in {one.rules for one in found}]
+    rule = max(rules, key=rules.count, default="")
+    shown = {
+        name: [asdict(one) for one in found if one.rules == rule]
+        for name, found in likelihoods.items()
+    }
+    heads = ("update", "minutes", "train_loss", "valid_loss", "accuracy")
+    heads += tuple(key for key in curves[names[0]][-1] if key.startswith("accuracy_"))
+    titles = (head.removeprefix("accuracy_").replace("_loss", "") for head in heads)
+    table = [["run", *titles, "best valid", "likelihood"]]
+    for name, rows in curves.items():
+        best = min((row["valid_loss"] for row in rows if "valid_loss" in row), default=None)
+        last = [rows[-1].get(head) for head in heads]
+        places = [".0f", ".1f", *[".3f"] * (len(heads) - 2)]
+        cells = [
+            "" if value is None else f"{value:{place}}"
+            for value, place in zip(last, places, strict=True)
+        ]
+        nats = shown[name][-1] if shown[name] else None
+        cells.append("" if best is None else f"{best:.3f}")
+        cells.append("" if nats is None else f"{nats['nats']:.3f} ± {nats['error']:.3f}")
+        table.append([name, *cells])
+    if not rule:
+        table = [line[:-1] for line in table]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for name, *cells in table:
+        row = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+        print(f"{name:<{widths[0]}}  {'  '.join(row)}".rstrip())
+    if rule:
+        print(f"likelihood: {rule}")
+    others = sorted(set(rules) - {rule})
+    if others:
+        print(f"left out, measured by other rules: {'; '.join(others)}")
+    if options.out is not None:
+        from coconet.curves import compare_runs
+        from coconet.plots import save_figure
+
+        figure = compare_runs(curves, likelihoods=shown if rule else None, rules=rule)
+        print(save_figure(figure, options.out, force=options.force))
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Score checkpoints on a split."""
+    from coconet.evaluation import (
+        SHORT,
+        evenly,
+        load_pieces,
+        score,
+        short_form,
+        table,
+        write_scores,
+    )
+    from coconet.files import validate_writable
+    from coconet.predictor import load_predictor
+    from coconet.referee import Referee
+
+    if options.threads is not None and options.threads < 1:
+        raise ChoraleError(f"--threads: expected 1 or more, got {options.threads}")
+    if options.csv is not None:
+        validate_writable(Path(options.csv), force=options.force)
+    rules = {"unit": options.unit, "order": options.order, "seed": options.seed}
+    if options.short:
+        fixed = {"--split": options.split, "--pieces": options.pieces, "--orders": options.orders}
+        given = [name for name, value in fixed.items() if value is not None]
+        if given:
+            raise ChoraleError(f"--short fixes the pieces and orders: leave out {given[0]}")
+        referee = Referee(orders=SHORT.orders, every=SHORT.every, **rules)
+        chorales = short_form(load_pieces(options.data, "valid"))
+    else:
+        orders = {} if options.orders is None else {"orders": options.orders}
+        referee = Referee(**orders, **rules)
+        chorales = load_pieces(options.data, options.split or "valid")
+        if options.pieces is not None:
+            chorales = evenly(chorales, options.pieces)
+    predictors = [load_predictor(path, threads=options.threads) for path in options.checkpoints]
+    if len({predictor.resolution for predictor in predictors}) > 1:
+        raise ChoraleError("checkpoints of different resolutions don't compare: score each alone")
+    results = []
+    for path, predictor in zip(options.checkpoints, predictors, strict=True):
+        results.append(score(predictor, chorales, referee, model=path))
+        if options.csv is not None:
+            # After each model, so that an interruption loses only the one at work.
+            write_scores(results, options.csv, force=options.force or len(results) > 1)
+    print(table(results))
+    return 0
+
+
+def fit_sampler(options: argparse.Namespace) -> int:
+    """Fit the sampler's weights and store them in the checkpoint's folder."""
+    from tqdm.auto import tqdm
+
+    from coconet import places
+    from coconet.checkpoint import resolve_checkpoint
+    from coconet.commands.common import SHIPPED_MODEL, open_predictor
+    from coconet.files import validate_writable
+    from coconet.fitting import FitSettings, bach_target, comparison, fit_tilt
+    from coconet.infill import CHUNK
+    from coconet.tilt import FILE, save_tilt
+
+    settings = FitSettings(
+        samples=options.samples,
+        steps=options.length,
+        passes=options.passes,
+        rounds=options.rounds,
+        seed=options.seed,
+    )
+    model = places.models() / SHIPPED_MODEL if options.model is None else options.model
+    folder = resolve_checkpoint(model)
+    validate_writable(folder / FILE, force=options.force)
+    predictor = open_predictor(options)
+    chunks = -(-settings.samples // CHUNK)
+    total = (settings.rounds + 1) * chunks * settings.passes
+    with tqdm(total=total, desc="fitting", unit="pass") as bar:
+        target = bach_target()
+        tilt, rounds = fit_tilt(
+            predictor,
+            settings,
+            target=target,
+            on_pass=lambda number, grids: bar.update(),
+            on_round=lambda found: bar.write(str(found)),
+        )
+    print(comparison(rounds, target))
+    print(save_tilt(folder, tilt))
+    return 0
+
+
+def corpus(options: argparse.Namespace) -> int:
+    """Build data/chorales.npz from music21's corpus."""
+    from coconet.build import build_corpus
+
+    counts = build_corpus(out=options.out, jsb=options.jsb, workers=options.workers)
+    for key, value in counts.items():
+        print(f"{key:<12} {value}")
+    return 0
+
+
+def format(options: argparse.Namespace) -> int:
+    """Make a training set of one's own files."""
+    from coconet.corpus import load_corpus, save_corpus
+    from coconet.files import validate_writable
+    from coconet.formatting import (
+        find_files,
+        read_pieces,
+        split_pieces,
+        validate_shares,
+        write_table,
+    )
+    from coconet.splits import SPLITS
+
+    out = Path(options.out)
+    if out.suffix.lower() != ".npz":
+        raise ChoraleError(f"{out}: expected a name that ends in .npz for what is written")
+    table = out.with_suffix(".csv")
+    for path in (out, table) if options.csv else (out,):
+        validate_writable(path, force=options.force)
+    shares = {"valid": options.valid, "test": options.test}
+    validate_shares(shares)
+    like = () if options.like is None else load_corpus(path=options.like)
+    formatted = read_pieces(
+        find_files(options.sources), min_voices=options.min_voices, workers=options.workers
+    )
+    if formatted.skipped:
+        width = min(60, max(len(str(file)) for file in formatted.skipped))
+        print(f"{'skipped':<{width}}  reason")
+        for file, reason in formatted.skipped.items():
+            print(f"{file!s:<{width}}  {reason}")
+        print(flush=True)
+    formatted = split_pieces(formatted, shares=shares, like=like, seed=options.seed)
+    save_corpus(formatted.chorales, out, source=f"coconet format: {', '.join(options.sources)}")
+    if options.csv:
+        write_table(formatted, table, force=options.force)
+    counts = {split: formatted.count(split) for split in SPLITS if formatted.count(split)}
+    told = ", ".join(f"{split} {count}" for split, count in counts.items())
+    print(f"{out}: {len(formatted.files)} pieces ({told}), {len(formatted.skipped)} files skipped")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
     from coconet.corpus import load_corpus
+    from coconet.distributed import started
     from coconet.plots import save_figure, training_curves
-    from coconet.training import Settings, read_settings
+    from coconet.runs import read_settings
+    from coconet.settings import Settings
     from coconet.training import train as run_training
 
     run = Path(options.run)
@@ -29,47 +233,29 @@ def train(options: argparse.Namespace) -> int:
     folder = run_training(
         run,
         settings,
-        load_corpus(path=options.data),
+        load_corpus(path=settings.data),
         resume=options.resume,
-        init=options.init,
         card={
-            "data": options.data or "data/chorales.npz, split train",
+            "data": settings.data or "data/chorales.npz",
             "command": command_line(),
-            **({"init": options.init} if options.init else {}),
+            **({"init": settings.init} if settings.init else {}),
         },
         on_row=draw_curves,
     )
-    print(f"{folder}: config.json and weights.safetensors are a checkpoint, ready for --model")
-    return 0
-
-
-def corpus(options: argparse.Namespace) -> int:
-    """Build data/chorales.npz from music21's corpus."""
-    from coconet.build import build_corpus
-
-    counts = build_corpus(out=options.out, jsb=options.jsb, workers=options.workers)
-    for key, value in counts.items():
-        print(f"{key:<12} {value}")
+    if started()[0] == 0:
+        print(f"{folder}: config.json and weights.safetensors are a checkpoint, ready for --model")
+        if not settings.held_out:
+            print(f"note: trained on {', '.join(settings.splits)}: not for evaluation")
     return 0
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
     """Settings of a new run: the file's, with the command line's laid over them."""
-    fields: dict[str, Any] = {}
-    if options.config is not None:
-        import yaml
+    from coconet.settings import read_fields
 
-        try:
-            text = Path(options.config).read_text(encoding="utf-8")
-            fields = yaml.safe_load(text) or {}
-        except OSError as error:
-            raise ChoraleError(f"{options.config}: can't be read ({error.strerror})") from error
-        except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-            line = str(error).replace("\n", " ")
-            raise ChoraleError(f"{options.config}: not valid YAML ({line})") from error
-        if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
-            raise ChoraleError(f"{options.config}: expected settings such as 'updates: 20000'")
-    names = ("batch", "crop", "learning_rate", "resolution", "seed", "threads")
+    fields: dict[str, Any] = {} if options.config is None else read_fields(options.config)
+    names = ("batch", "crop", "learning_rate", "resolution", "splits", "seed", "threads")
+    names += ("device", "samples_every", "data", "init")
     fields |= {key: getattr(options, key) for key in names if getattr(options, key) is not None}
     if options.updates is not None or options.minutes is not None:
         fields |= {"updates": options.updates, "minutes": options.minutes}
