@@ -65,7 +65,20 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"coconet {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_infill, _generate, _render, _info, _train, _corpus, _doctor):
+    for add in (
+        _infill,
+        _generate,
+        _render,
+        _info,
+        _report,
+        _train,
+        _compare,
+        _evaluate,
+        _fit_sampler,
+        _corpus,
+        _format,
+        _doctor,
+    ):
         add(commands)
     return parser
 
@@ -154,12 +167,35 @@ def _info(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("file", metavar="FILE", help="a checkpoint's folder, a .scl, or " + SOURCE)
 
 
+def _report(commands: argparse._SubParsersAction) -> None:
+    parser = _command(
+        commands, "report", "tell what chorales are like, in numbers", module="telling"
+    )
+    parser.add_argument("sources", nargs="*", metavar="IN", help="folders of .npy, or " + SOURCE)
+    parser.add_argument("--each", action="store_true", help="a row for every piece, however many")
+    parser.add_argument(
+        "--against-bach", action="store_true", help="his rows too, with errors; * = not as in Bach"
+    )
+    parser.add_argument(
+        "--nearest", action="store_true", help="the passages of the train split most like each"
+    )
+    parser.add_argument("--columns", action="store_true", help="tell what each column counts")
+    parser.add_argument("--csv", metavar="FILE.csv", help="also write the table here")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    parser.add_argument("--seed", type=int, default=1, help="of the errors' resampling (1)")
+
+
 def _train(commands: argparse._SubParsersAction) -> None:
     parser = _command(
         commands, "train", "train a network; Ctrl-C once saves, twice stops", module="learning"
     )
+    # torchrun takes --run for one of its own options, even behind our name.
     parser.add_argument(
-        "--run", default="runs/chorales", metavar="DIR", help="folder (runs/chorales)"
+        "--run",
+        "--run-dir",
+        default="runs/chorales",
+        metavar="DIR",
+        help="folder (runs/chorales); behind torchrun only --run-dir",
     )
     parser.add_argument("--config", metavar="FILE.yaml", help="settings; options override them")
     parser.add_argument("--data", metavar="FILE.npz", help="a corpus; by default the project's own")
@@ -180,7 +216,88 @@ def _train(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--resolution", type=int, choices=(16, 8, 4), help="steps a whole note (16)"
     )
+    parser.add_argument(
+        "--splits", metavar="train,valid,test", help="trained on (train); demo never is"
+    )
+    samples = parser.add_mutually_exclusive_group()
+    samples.add_argument(
+        "--samples-every", type=int, metavar="N", help="updates between sample files (500)"
+    )
+    samples.add_argument(
+        "--no-samples", dest="samples_every", action="store_const", const=0, help="none at all"
+    )
     parser.add_argument("--seed", type=int, help="of all chance (1)")
+    parser.add_argument("--threads", type=int, help="for torch; its own choice")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), help="auto: a GPU where there is one (auto)"
+    )
+
+
+def _compare(commands: argparse._SubParsersAction) -> None:
+    parser = _command(
+        commands, "compare", "show several training runs in one picture", module="learning"
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="folders of training runs")
+    parser.add_argument(
+        "--out", metavar="FILE.png", help="loss, accuracy, likelihood: .png, .svg or .pdf"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+
+
+def _evaluate(commands: argparse._SubParsersAction) -> None:
+    parser = _command(
+        commands, "evaluate", "measure how likely models find chorales, in nats", module="learning"
+    )
+    parser.add_argument(
+        "checkpoints",
+        metavar="CHECKPOINT",
+        nargs="+",
+        help="folders; from the second on, paired differences from the first are told too",
+    )
+    parser.add_argument(
+        "--data", metavar="FILE.npz", help="a corpus, or the paper's JSB; by default the project's"
+    )
+    parser.add_argument("--split", help="train, valid, test or demo (valid)")
+    parser.add_argument("--unit", choices=("frame", "note"), default="frame", help="(frame)")
+    parser.add_argument(
+        "--order",
+        choices=("random", "chronological"),
+        default="random",
+        help="in which frames or notes are uncovered (random)",
+    )
+    parser.add_argument(
+        "--orders", type=int, metavar="M", help="orders combined (5); figures compare at equal M"
+    )
+    parser.add_argument(
+        "--short",
+        action="store_true",
+        help="12 fixed valid pieces, one step in five scored: about a minute, for comparisons",
+    )
+    parser.add_argument("--pieces", type=int, metavar="N", help="only N pieces, evenly spaced")
+    parser.add_argument("--seed", type=int, default=1, help="of the orders (1)")
+    parser.add_argument("--csv", metavar="FILE", help="write each piece's figures there")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    parser.add_argument("--threads", type=int, help="for torch; its own choice")
+
+
+def _fit_sampler(commands: argparse._SubParsersAction) -> None:
+    parser = _command(
+        commands,
+        "fit-sampler",
+        "fit the sampler's weights against parallels to Bach's rates",
+        module="learning",
+    )
+    parser.add_argument("--model", metavar="DIR", help="a checkpoint; by default models/chorales")
+    parser.add_argument(
+        "--samples", type=int, default=48, metavar="N", help="chorales from nothing a round (48)"
+    )
+    parser.add_argument(
+        "--length", type=int, default=128, metavar="STEPS", help="of each, in sixteenths (128)"
+    )
+    parser.add_argument("--passes", type=int, default=256, help="of the sampler (256)")
+    parser.add_argument("--rounds", type=int, default=6, help="in which the weights move (6)")
+    parser.add_argument("--seed", type=int, default=1, help="of all chance (1)")
+    parser.add_argument("--force", action="store_true", help="replace weights that are there")
     parser.add_argument("--threads", type=int, help="for torch; its own choice")
 
 
@@ -195,6 +312,36 @@ def _corpus(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that read scores (2)")
 
 
+def _format(commands: argparse._SubParsersAction) -> None:
+    parser = _command(
+        commands, "format", "make a training set of MIDI and MusicXML files", module="learning"
+    )
+    parser.add_argument(
+        "sources", metavar="IN", nargs="+", help="files, or folders with all that lies below them"
+    )
+    parser.add_argument("out", metavar="OUT.npz", help="for coconet train --data OUT.npz")
+    parser.add_argument(
+        "--valid", type=float, default=0.1, metavar="SHARE", help="of the pieces (0.1)"
+    )
+    parser.add_argument(
+        "--test", type=float, default=0.1, metavar="SHARE", help="of the pieces (0.1)"
+    )
+    parser.add_argument(
+        "--like",
+        metavar="FILE.npz",
+        help="a training set; harmonisations that are in it too take their split there",
+    )
+    parser.add_argument(
+        "--min-voices", type=int, default=4, metavar="N", help="skip pieces with fewer (4)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the splits (1)")
+    parser.add_argument("--workers", type=int, default=2, help="processes that read (2)")
+    parser.add_argument(
+        "--csv", action="store_true", help="also write OUT.csv: each file's split, or its reason"
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing files")
+
+
 def _doctor(commands: argparse._SubParsersAction) -> None:
     _command(commands, "doctor", "tell what is installed, what is missing, and the exact fix")
 
@@ -206,6 +353,13 @@ def _sampling(parser: Parser) -> None:
     group.add_argument("--passes", type=int, help="one a hidden cell, 64 to 256")
     group.add_argument(
         "--temperature", type=float, default=1.0, help="0 likeliest, 1 as Bach, above bolder (1)"
+    )
+    group.add_argument(
+        "--tilt",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="times the checkpoint's fitted weights against parallels; 0 turns them off (1)",
     )
     group.add_argument("--seed", type=int, default=1, help="same seed, same music (1)")
     group.add_argument("--threads", type=int, help="for torch; its own choice")

@@ -1,9 +1,12 @@
 """Annealed blocked Gibbs sampling over any Predictor.
 
 At each pass a random share of the hidden cells is hidden anew, the model
-predicts them all in one go, and all of them are drawn at once. The share
-anneals from nearly everything to a little, so that the last passes are almost
-those of a Gibbs sampler on single cells.
+predicts them all in one go, and all of them are drawn: independently where the
+predictor carries no tilt, else one after another in sight of each other
+(`coconet.tilt`). The share anneals from nearly everything to a little. With a
+tilt the last two fifths of the passes write blocks: the cells of a beat in one
+voice, each by a pass of its own that sees those before it, in places far apart
+at once. Moving a whole note takes four cells; single ones can't.
 
 Source: Yao et al. 2014, "On the equivalence between deep NADE and generative
 stochastic networks"; Huang et al. 2017, section 4.2, whose constants these are.
@@ -14,7 +17,7 @@ pass; here the first pass writes every hidden cell.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,14 +25,22 @@ import numpy as np
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
 from coconet.grid import REST, STEPS_PER_QUARTER, validate_hidden, validate_pitches
+from coconet.theory import parallels, voice_pairs
+from coconet.tilt import Tilt, draw, draw_in_turn, heard_key, home_pull
 
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
 
+#: What stays of the pull towards the key of a last phrase.
+STAYS = 0.4
+#: How much likelier a block in a parallel is written than another.
+URGENT = 5
+#: Beats in which one block is rewritten at a time.
+WINDOW = 4
+#: Steps of the last phrase of a chorale from nothing, at most half of it.
+PHRASE = 32
 #: What is called after a pass: its number, from 1, and the grids as they stand.
 OnPass = Callable[[int, list[np.ndarray]], None]
-#: Probabilities below this share of the likeliest pitch's are noise, not music.
-FLOOR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -39,23 +50,57 @@ class Schedule:
     passes : forward passes of the model
     most, least : share of the hidden cells rewritten in the first pass, and at the end
     until : share of the passes after which it stays at `least`
+    home : share of the passes after which the last phrase of a chorale from
+        nothing is written anew, in the key of what comes before
+    blocks : share of the passes, at the end, that write blocks of one voice and
+        one beat cell by cell; none without a tilt
     """
 
     passes: int = 64
     most: float = 0.9
     least: float = 0.1
     until: float = 0.7
+    blocks: float = 0.4
+    home: float = 0.5
 
     def __post_init__(self) -> None:
         if not isinstance(self.passes, int | np.integer) or not 1 <= self.passes <= 100_000:
             raise ChoraleError(f"passes: expected 1-100000, got {self.passes!r}")
-        if not (0 < self.least <= self.most <= 1 and 0 < self.until <= 1):
-            raise ChoraleError(f"schedule: expected 0 < least <= most <= 1, 0 < until <= 1: {self}")
+        if not (
+            0 < self.least <= self.most <= 1
+            and 0 < self.until <= 1
+            and 0 < self.home <= 1
+            and 0 <= self.blocks < 1
+        ):
+            raise ChoraleError(
+                "schedule: expected 0 < least <= most <= 1, 0 < until, home <= 1, "
+                f"0 <= blocks < 1: {self}"
+            )
 
     def share(self, number: int) -> float:
         """Share of the hidden cells that pass `number` (from 0) rewrites."""
         fall = number * (self.most - self.least) / (self.until * self.passes)
         return max(self.least, self.most - fall)
+
+    @property
+    def sweeps(self) -> int:
+        """How often blocks are written, four passes each."""
+        return int(self.blocks * self.passes) // STEPS_PER_QUARTER
+
+    @property
+    def turn(self) -> int:
+        """The pass, from 0 but never the first, from which a last phrase is written anew."""
+        return max(1, int(self.home * self.passes))
+
+    def again(self, number: int, *, least: float | None = None) -> float:
+        """Share of a last phrase's cells that pass `number`, from `turn` on, rewrites.
+
+        It falls to `least` after `until` of the passes that are left.
+        """
+        least = self.least if least is None else least
+        passes = self.until * (self.passes - self.turn)
+        fall = (number - self.turn) * (self.most - least) / max(1, passes)
+        return max(least, self.most - fall)
 
 
 def rule_of_thumb(hidden: np.ndarray) -> int:
@@ -77,6 +122,8 @@ def sample(
     *,
     schedule: Schedule | None = None,
     temperature: float = 1.0,
+    tilt: float = 1.0,
+    weights: Tilt | None = None,
     rng: np.random.Generator,
     fill_rests: bool = False,
     chunk: int = 16,
@@ -92,6 +139,9 @@ def sample(
     schedule : 64 passes by default
     temperature : 1 draws as the model says, 0 takes the likeliest pitch, more
         than 1 is bolder
+    tilt : what the weights are multiplied by; 0 draws the cells of a pass
+        independently
+    weights : by default those that the predictor carries (`predictor.tilt`), if any
     rng : parent of one child generator a chorale, so that a chorale comes out
         the same whatever stands beside it in the batch (for a given chunk size)
     fill_rests : write into hidden rests too; by default they stay rests
@@ -117,6 +167,7 @@ def sample(
         )
     if not (np.isfinite(temperature) and temperature >= 0):
         raise ChoraleError(f"temperature: expected 0 or more, got {temperature!r}")
+    weights = (tilt_of(predictor) if weights is None else weights).scaled(tilt)
     regions = [
         _free_cells(chorale, region, predictor.pitches, fill_rests)
         for chorale, region in zip(chorales, hidden, strict=True)
@@ -134,6 +185,7 @@ def sample(
             layout.lay([regions[i] for i in picked], False),
             schedule,
             temperature,
+            weights,
             [children[i] for i in picked],
             None if on_pass is None else _after(on_pass, first // chunk * schedule.passes),
         )
@@ -182,60 +234,134 @@ class Layout:
         return [array[:, a:b].copy() for array, (a, b) in zip(laid, self.spans, strict=True)]
 
 
-def draw(
-    probabilities: np.ndarray, temperature: float, uniforms: np.ndarray, low: int
-) -> np.ndarray:
-    """Draw a pitch for each row of probabilities.
-
-    Parameters
-    ----------
-    probabilities : float array, shape=(cells, pitches)
-    temperature : 0 takes the likeliest
-    uniforms : float array, shape=(cells,), in [0, 1)
-    low : the pitch of column 0
-
-    Returns
-    -------
-    int16 array, shape=(cells,)
-    """
-    best = probabilities.max(1, keepdims=True)
-    if temperature == 0:
-        return (probabilities.argmax(1) + low).astype(np.int16)
-    relative = probabilities / best
-    weights = np.where(relative < FLOOR, 0.0, relative.astype(np.float64) ** (1 / temperature))
-    totals = weights.cumsum(1)
-    return ((totals > uniforms[:, None] * totals[:, -1:]).argmax(1) + low).astype(np.int16)
-
-
 def _anneal(
     predictor: Predictor,
     layout: Layout,
     free: np.ndarray,
     schedule: Schedule,
     temperature: float,
+    tilt: Tilt,
     children: Sequence[np.random.Generator],
     on_pass: OnPass | None,
 ) -> list[np.ndarray]:
     low, high = predictor.pitches
     grids = layout.grids.copy()
-    cells = [np.flatnonzero(region) for region in free]
     flat = grids.reshape(len(grids), -1)  # a view: one row a chorale
-    for number in range(schedule.passes):
-        hidden = np.zeros(flat.shape, bool)
-        uniforms = []
-        for row, own, child in zip(hidden, cells, children, strict=True):
-            # The first pass is a draft that sees the kept cells alone.
-            share = 1.0 if number == 0 else schedule.share(number)
-            chosen = own[child.random(len(own)) < share]
-            row[chosen] = True
-            uniforms.append(child.random(len(chosen)))
+    cells = [np.flatnonzero(region) for region in free]
+    sweeps = schedule.sweeps if tilt else 0
+    course = replace(schedule, passes=schedule.passes - STEPS_PER_QUARTER * sweeps)
+    # Where no pitch is kept, nothing but chance says which key to end in.
+    blank = ~((grids != REST) & ~free).any((1, 2)) & (tilt.key + tilt.close > 0)
+    phrases = [_last_phrase(span) for span in layout.spans]
+    keys: dict[int, int] = {}
+
+    def write(hidden: np.ndarray, uniforms: np.ndarray, turns: np.ndarray, number: int) -> None:
+        """Predict the hidden cells and draw those whose turn it is."""
         if hidden.any():
-            found = predictor.predict(grids, hidden.reshape(grids.shape), layout.outside)
-            chosen_rows = found.reshape(-1, high - low + 1)[hidden.ravel()]
-            flat[hidden] = draw(chosen_rows, temperature, np.concatenate(uniforms), low)
+            found = predictor.predict(grids, hidden, layout.outside)
+            if tilt:
+                found = found.copy() if keys else found
+                for item, key in keys.items():
+                    phrase = phrases[item]
+                    left = course.again(number, least=STAYS * course.most) / course.most
+                    steps = phrase.stop - phrase.start
+                    found[item, :, phrase] *= home_pull(key, steps, tilt, left, low, high)
+                grids[...] = draw_in_turn(
+                    found,
+                    grids,
+                    hidden,
+                    tilt,
+                    temperature=temperature,
+                    uniforms=uniforms,
+                    turns=turns,
+                    low=low,
+                )
+            else:
+                grids[hidden] = draw(found[hidden], temperature, uniforms[hidden], low)
         if on_pass is not None:
             on_pass(number + 1, layout.cut(grids))
+
+    for number in range(course.passes):
+        hidden = np.zeros(flat.shape, bool)
+        uniforms, turns = np.zeros(flat.shape), np.zeros(flat.shape)
+        for item, (own, child) in enumerate(zip(cells, children, strict=True)):
+            # The first pass is a draft that sees the kept cells alone.
+            shares = np.full(grids.shape[1:], 1.0 if number == 0 else course.share(number))
+            if blank[item] and number >= course.turn:
+                shares[:, phrases[item]] = course.again(number)
+                if number == course.turn:
+                    shares[:, phrases[item]] = 1.0
+                    keys[item] = heard_key(grids[item, :, : phrases[item].start])
+            chosen = own[child.random(len(own)) < shares.ravel()[own]]
+            hidden[item, chosen] = True
+            uniforms[item, chosen] = child.random(len(chosen))
+            if tilt:
+                turns[item, chosen] = child.random(len(chosen))
+        shape = grids.shape
+        write(hidden.reshape(shape), uniforms.reshape(shape), turns.reshape(shape), number)
+    for first in range(course.passes, schedule.passes, STEPS_PER_QUARTER):
+        # Cells of a beat in one voice, one after another, each by a pass of its own.
+        hidden, uniforms = np.zeros(grids.shape, bool), np.zeros(grids.shape)
+        for item, ((start, end), child) in enumerate(zip(layout.spans, children, strict=True)):
+            hidden[item] = free[item] & _blocks(free[item], grids[item], (start, end), child)
+            uniforms[item, :, start:end] = child.random((4, end - start))
+        for place in range(STEPS_PER_QUARTER):
+            turns = np.full(grids.shape, np.inf)
+            turns[..., place::STEPS_PER_QUARTER] = 0
+            write(hidden, uniforms, turns, first + place)
+            hidden[..., place::STEPS_PER_QUARTER] = False
     return layout.cut(grids)
+
+
+def _blocks(
+    free: np.ndarray, grid: np.ndarray, span: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """Blocks of one voice and one beat that don't touch: about one in four beats.
+
+    Parameters
+    ----------
+    free : bool array, shape=(4, steps): cells that may be written
+    grid : int array, shape=(4, steps): where a parallel begins or arrives, a
+        block is `URGENT` times as likely to be chosen
+    span : where the chorale lies
+
+    Returns
+    -------
+    bool array, shape=(4, steps)
+    """
+    begin, end = span[0] // STEPS_PER_QUARTER, -(-span[1] // STEPS_PER_QUARTER)
+    beats = free.shape[1] // STEPS_PER_QUARTER
+    blocks = free.reshape(4, beats, -1).any(2)[:, begin:end]
+    urgent = _in_parallel(grid).reshape(4, beats, -1).any(2)[:, begin:end]
+    # The highest of u^(1/w) is a draw with chances in proportion to w.
+    order = rng.random(blocks.shape) ** np.where(urgent, 1 / URGENT, 1.0)
+    order = np.where(blocks, order, 0.0)
+    window = (np.arange(end - begin) + rng.integers(WINDOW)) // WINDOW
+    best = np.zeros(window[-1] + 1)
+    np.maximum.at(best, window, order.max(0))
+    chosen = np.zeros((4, beats), bool)
+    chosen[:, begin:end] = (order == best[window]) & (order > 0)
+    return chosen.repeat(STEPS_PER_QUARTER, axis=1)
+
+
+def _in_parallel(grid: np.ndarray) -> np.ndarray:
+    """bool array, shape=(4, steps): cells from or into which two voices move in parallel."""
+    pair, step = np.nonzero(parallels(grid, 7) | parallels(grid, 0))
+    touched = np.zeros(grid.shape, bool)
+    for voices in voice_pairs(len(grid)):
+        touched[voices[pair], step] = touched[voices[pair], step + 1] = True
+    return touched
+
+
+def tilt_of(predictor: Predictor) -> Tilt:
+    """The weights that a predictor carries; none where it carries none."""
+    return getattr(predictor, "tilt", None) or Tilt()
+
+
+def _last_phrase(span: tuple[int, int]) -> slice:
+    """The steps of a chorale's last phrase: two bars, or half of a shorter chorale."""
+    start, end = span
+    return slice(end - min(PHRASE, (end - start) // 2), end)
 
 
 def _after(on_pass: OnPass, before: int) -> OnPass:

@@ -15,7 +15,7 @@ import torch
 
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
-from coconet.gibbs import OnPass, Schedule, rule_of_thumb, sample
+from coconet.gibbs import OnPass, Schedule, rule_of_thumb, sample, tilt_of
 from coconet.grid import (
     REST,
     VOICES,
@@ -114,6 +114,7 @@ def infill(
     count: int = 1,
     passes: int | None = None,
     temperature: float = 1.0,
+    tilt: float = 1.0,
     seed: int = 1,
     provenance: dict[str, Any] | None = None,
     on_pass: OnPass | None = None,
@@ -126,6 +127,7 @@ def infill(
         rests are written too
     passes : of the sampler; by default one a hidden cell, 64 to 256
     temperature : 0 takes the likeliest pitches
+    tilt : how much the fitted weights of `predictor.tilt` count; 0 turns them off
     seed : of `numpy.random.default_rng`; version k is the same for any `count`
     provenance : what else the sidecar should say, such as source and command
     on_pass : called after each pass, as `coconet.gibbs.sample` does
@@ -153,6 +155,7 @@ def infill(
         [hidden] * count,
         schedule=schedule,
         temperature=temperature,
+        tilt=tilt,
         rng=np.random.default_rng(seed),
         fill_rests=True,
         chunk=CHUNK,
@@ -163,6 +166,8 @@ def infill(
         "seed": seed,
         "passes": schedule.passes,
         "temperature": temperature,
+        "tilt": tilt,
+        "tilt weights": tilt_of(predictor).weights,
         "hidden": ["".join("x" if cell else "." for cell in row) for row in hidden],
         **surroundings(predictor),
     }

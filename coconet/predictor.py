@@ -13,6 +13,7 @@ from torch import nn
 from coconet.checkpoint import WEIGHTS, load_checkpoint, resolve_checkpoint
 from coconet.encoding import tokens_of
 from coconet.model import BEAT
+from coconet.tilt import Tilt, load_tilt
 
 
 class Predictor(Protocol):
@@ -45,13 +46,22 @@ class NetworkPredictor:
 
     name : tells it from others in the provenance of what it wrote
     resolution : steps a whole note of the grids it knows
+    tilt : the sampler's weights, where they were fitted
     """
 
-    def __init__(self, network: nn.Module, *, name: str = "", resolution: int = 16):
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str = "",
+        resolution: int = 16,
+        tilt: Tilt | None = None,
+    ):
         self.network = network.eval()
         self.pitches: tuple[int, int] = tuple(network.config.pitches)
         self.name = name
         self.resolution = resolution
+        self.tilt = tilt
 
     @torch.inference_mode()
     def predict(
@@ -81,5 +91,8 @@ def load_predictor(folder: Path | str, *, threads: int | None = None) -> Network
     checkpoint = load_checkpoint(path)
     digest = hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
     return NetworkPredictor(
-        checkpoint.network(), name=f"{path.name} {digest[:12]}", resolution=checkpoint.resolution
+        checkpoint.network(),
+        name=f"{path.name} {digest[:12]}",
+        resolution=checkpoint.resolution,
+        tilt=load_tilt(path),
     )

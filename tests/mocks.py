@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from coconet.encoding import tokens_of
+
 
 class Uniform:
     """Every pitch is as likely as any other."""
@@ -23,7 +25,8 @@ class Knowing:
 
     def predict(self, grids, hidden, outside=None):
         low, high = self.pitches
-        return (self.answers[..., None] == np.arange(low, high + 1)).astype(np.float32)
+        answers = np.broadcast_to(self.answers, grids.shape)
+        return (answers[..., None] == np.arange(low, high + 1)).astype(np.float32)
 
 
 class Recording(Uniform):
@@ -35,3 +38,40 @@ class Recording(Uniform):
     def predict(self, grids, hidden, outside=None):
         self.calls.append((grids.copy(), hidden.copy(), outside.copy()))
         return super().predict(grids, hidden, outside)
+
+
+class Listening:
+    """Predicts from what it can see up to `hearing` steps away, and from the place in the beat.
+
+    Log-probabilities are sums of random numbers, one for each visible symbol, its
+    voice and its distance; beyond the array all is outside. It tells no one its reach.
+    """
+
+    pitches = (36, 81)
+
+    def __init__(self, hearing=3, seed=0, resolution=16):
+        rng = np.random.default_rng(seed)
+        self.hearing, self.resolution = hearing, resolution
+        self.weights = rng.normal(0, 0.3, (4, 2 * hearing + 1, 4, 49, 46)).astype(np.float32)
+        self.place = rng.normal(0, 1, (4, 4, 46)).astype(np.float32)
+
+    def predict(self, grids, hidden, outside=None):
+        steps = grids.shape[2]
+        tokens = tokens_of(grids, hidden, outside, self.pitches)
+        margin = ((0, 0), (self.hearing, self.hearing), (0, 0))
+        tokens = np.pad(tokens, margin, constant_values=48)
+        scores = np.tile(self.place, (steps // 4 + 1, 1, 1))[None, :steps]
+        for distance in range(2 * self.hearing + 1):
+            for voice in range(4):
+                heard = tokens[:, distance : distance + steps, voice]
+                scores = scores + self.weights[:, distance, voice, heard].transpose(1, 2, 0, 3)
+        found = np.exp(scores - scores.max(-1, keepdims=True))
+        return (found / found.sum(-1, keepdims=True)).transpose(0, 2, 1, 3)
+
+
+class Reaching(Listening):
+    """The same, and tells its reach."""
+
+    def __init__(self, hearing=3, **options):
+        super().__init__(hearing, **options)
+        self.reach = hearing

@@ -12,6 +12,8 @@ from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 from coconet.gibbs import Schedule, draw, sample
 from coconet.grid import REST
+from coconet.theory import moving_pairs, parallels
+from coconet.tilt import Tilt
 
 FEW = Schedule(passes=4)
 
@@ -110,6 +112,104 @@ def test_the_callback_sees_each_pass():
     assert (seen[-1][1][0] == found[2]).all()
 
 
+class Leaning(Uniform):
+    """Uniform, with weights for the sampler."""
+
+    tilt = Tilt(fifths=6, octaves=6, key=1, close=3)
+
+
+def test_weights_keep_the_promises_of_the_sampler():
+    """Kept cells stay, chance stays with its chorale, padding changes nothing."""
+    chorales = [chorale.replace(upbeat=0) for chorale in load_corpus("demo")]
+    rng = np.random.default_rng(0)
+    hidden = [rng.random(c.grid.shape) < 0.7 for c in chorales]
+    chorales.append(Chorale(np.zeros((4, 30), int)))  # from nothing
+    hidden.append(np.ones((4, 30), bool))
+    together = run(Leaning(), chorales, hidden, fill_rests=True)
+    chunked = run(Leaning(), chorales, hidden, fill_rests=True, chunk=1)
+    first = run(Leaning(), chorales[:1], hidden[:1], fill_rests=True)
+    assert (first[0] == together[0]).all()
+    assert all((a == b).all() for a, b in zip(together, chunked, strict=True))
+    for chorale, region, found in zip(chorales, hidden, together, strict=True):
+        assert (found[~region] == chorale.grid[~region]).all()
+        assert (found[region] >= 36).all()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 9])
+def test_the_shortest_chorales_from_nothing(steps):
+    blank, everything = Chorale(np.zeros((4, steps), int)), np.ones((4, steps), bool)
+    schedule = Schedule(passes=17)
+    found = run(Leaning(), [blank], [everything], schedule=schedule, fill_rests=True)[0]
+    assert ((found >= 36) & (found <= 81)).all()
+
+
+def rates(predictor, **options):
+    blank = Chorale(np.zeros((4, 96), int))
+    grids = run(predictor, [blank] * 8, [np.ones((4, 96), bool)] * 8, fill_rests=True, **options)
+    moving = sum(moving_pairs(grid).sum() for grid in grids)
+    return [1000 * sum(parallels(grid, n).sum() for grid in grids) / moving for n in (7, 0)]
+
+
+def test_weights_make_parallels_rare_and_no_tilt_makes_them_common():
+    with_, without, none = rates(Leaning()), rates(Leaning(), tilt=0), rates(Uniform())
+    assert without == none
+    assert max(with_) * 4 < min(without)
+    strong = rates(Leaning(), weights=Tilt(fifths=20, octaves=20))
+    assert strong == [0, 0]
+
+
+def test_a_chorale_from_nothing_ends_at_home_and_one_with_a_kept_end_keeps_it():
+    chorale = Chorale(np.zeros((4, 16), int))
+    leaning = Leaning()
+    leaning.tilt = Tilt(close=20)
+    everything = np.ones((4, 16), bool)
+    for seed in range(5):
+        found = run(leaning, [chorale], [everything], seed=seed, fill_rests=True)[0]
+        degrees = (found[:, -4:] - found[3, -1]) % 12
+        assert set(degrees[3].tolist()) == {0}
+        assert set(degrees.ravel().tolist()) <= {0, 3, 4, 7}
+    kept = load_corpus("demo")[0]
+    hidden = np.ones(kept.grid.shape, bool)
+    hidden[:, -4:] = False
+    free = run(Uniform(), [kept], [hidden], weights=Tilt(fifths=1e-9))[0]
+    pulled = run(Uniform(), [kept], [hidden], weights=Tilt(fifths=1e-9, key=20, close=20))[0]
+    assert (free == pulled).all()
+    assert (pulled[:, -4:] == kept.grid[:, -4:]).all()
+
+
+class LeaningRecording(Recording):
+    tilt = Tilt(fifths=6, octaves=6)
+
+
+def test_the_last_passes_write_blocks_cell_by_cell():
+    chorale = Chorale(np.full((4, 62), 60), upbeat=6)  # two steps outside lead up to it
+    hidden = np.random.default_rng(0).random((4, 62)) < 0.8
+    recording = LeaningRecording()
+    schedule = Schedule(passes=80, blocks=0.5)
+    found = run(recording, [chorale], [hidden], schedule=schedule)[0]
+    assert len(recording.calls) == 80
+    assert (found[~hidden] == 60).all()
+    visited = np.zeros((4, 16), int)
+    for first in range(40, 80, 4):
+        shown = [call[1][0] for call in recording.calls[first : first + 4]]
+        beats = shown[0].reshape(4, 16, 4)
+        free = np.pad(hidden, ((0, 0), (2, 0))).reshape(4, 16, 4)
+        touched = beats.any(2)
+        assert (beats == free * touched[:, :, None]).all()
+        assert 4 <= touched.sum() <= 5  # one in four beats, whatever the windows' offset
+        assert touched.any(0).sum() == touched.sum()
+        for place, later in enumerate(shown):
+            expected = shown[0].copy().reshape(4, 16, 4)
+            expected[..., :place] = False
+            assert (later == expected.reshape(4, 64)).all()
+        visited += touched
+    assert (visited.sum(1) > 0).all() and (visited.sum(0) > 0).all()
+    plain = Recording()
+    run(plain, [chorale], [hidden], schedule=schedule)
+    shares = [call[1][0].mean() for call in plain.calls]
+    assert shares[-1] == pytest.approx(0.08, abs=0.06)
+
+
 BASE = Chorale(np.full((4, 8), 60))
 
 
@@ -123,6 +223,7 @@ BASE = Chorale(np.full((4, 8), 60))
         ([Chorale(np.full((8, 8), 60))], [np.ones((8, 8), bool)], {}, "four voices, got 8"),
         ([BASE], [np.ones((4, 8), bool)], {"temperature": -1}, "temperature"),
         ([BASE], [np.ones((4, 8), bool)], {"temperature": np.nan}, "temperature"),
+        ([BASE], [np.ones((4, 8), bool)], {"tilt": -1}, "tilt: expected 0 or more, got -1"),
         (
             [BASE.replace(grid=np.full((4, 8), 90))],
             [np.eye(4, 8, dtype=bool)],
@@ -136,10 +237,22 @@ def test_bad_requests(chorales, hidden, options, says):
         run(Uniform(), chorales, hidden, **options)
 
 
-@pytest.mark.parametrize("passes", [0, -1, 2.5, 10**6])
-def test_bad_schedules(passes):
-    with pytest.raises(ChoraleError, match="passes"):
-        Schedule(passes=passes)
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"passes": passes} for passes in (0, -1, 2.5, 10**6)),
+        {"least": 0},
+        {"most": 1.1},
+        {"until": 0},
+        {"home": 0},
+        {"home": 1.5},
+        {"blocks": 1},
+        {"blocks": -0.1},
+    ],
+)
+def test_bad_schedules(options):
+    with pytest.raises(ChoraleError, match=r"passes|schedule"):
+        Schedule(**options)
 
 
 def test_pitches_outside_the_model_may_be_rewritten():

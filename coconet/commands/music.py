@@ -188,6 +188,7 @@ def _write_results(
             count=options.count,
             passes=options.passes,
             temperature=options.temperature,
+            tilt=options.tilt,
             seed=options.seed,
             provenance={"source": options.source or "nothing", "command": command_line()},
             on_pass=lambda number, grids: bar.update(),
