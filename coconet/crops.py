@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coconet.chorale import Chorale
 from coconet.corpus import transpositions
-from coconet.encoding import draw_hidden, tokens_of
+from coconet.encoding import draw_hidden, draw_hidden_frames, lay_on_beats, tokens_of
 from coconet.errors import ChoraleError
 from coconet.grid import REST
 from coconet.model import BEAT
@@ -35,17 +35,9 @@ def pieces_of(chorales: Sequence[Chorale], resolution: int = 16) -> list[Piece]:
     """Chorales laid on beats, outside cells added before an upbeat and after the end."""
     pieces = []
     for chorale in chorales:
-        shifts = transpositions(chorale.grid)
-        stride = 16 // resolution
-        # Kept steps fall on bar lines, and step 0 of the piece on a beat of four of them.
-        first = chorale.upbeat % stride
-        grid = chorale.grid[:, first::stride]
-        if not grid.shape[1]:
-            continue
-        before = -(chorale.upbeat // stride) % BEAT
-        after = -(before + grid.shape[1]) % BEAT
-        outside = np.pad(np.zeros(grid.shape[1], bool), (before, after), constant_values=True)
-        pieces.append(Piece(np.pad(grid, ((0, 0), (before, after))), outside, shifts))
+        laid = lay_on_beats(chorale, resolution)
+        if laid.own.shape[1]:
+            pieces.append(Piece(laid.grid, laid.outside, transpositions(chorale.grid)))
     return pieces
 
 
@@ -68,11 +60,14 @@ def make_batch(
     length: int,
     pitches: tuple[int, int],
     rng: np.random.Generator,
+    *,
+    frames: float = 0.0,
 ) -> Batch:
     """Cut crops, move them, hide cells.
 
     crops : (piece, first step, semitones) each
     length : steps a crop; what reaches beyond the piece is outside
+    frames : share of the crops in which whole frames are hidden, not single cells
     """
     grids = np.zeros((len(crops), 4, length), np.int64)
     outside = np.ones((len(crops), length), bool)
@@ -83,7 +78,10 @@ def make_batch(
         outside[item, : cut.shape[1]] = piece.outside[start : start + length]
         ends[item] = start == 0, start + length >= piece.grid.shape[1]
     eligible = (grids != REST) & ~outside[:, None]
-    hidden = draw_hidden(eligible, rng)
+    by_frames = rng.random(len(crops)) < frames
+    hidden = np.empty_like(eligible)
+    hidden[~by_frames] = draw_hidden(eligible[~by_frames], rng)
+    hidden[by_frames] = draw_hidden_frames(eligible[by_frames], rng)
     tokens = tokens_of(grids, hidden, outside, pitches)
     targets = np.where(hidden, grids - pitches[0], -100).transpose(0, 2, 1)
     return Batch(

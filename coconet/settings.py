@@ -16,6 +16,7 @@ import yaml
 from coconet.errors import ChoraleError
 from coconet.files import write_text
 from coconet.model import BEAT, Config, FastConfig, config_fields, config_from
+from coconet.precision import validate_precision
 from coconet.splits import SPLITS
 
 #: Updates that `minutes` measures before it fixes how many there will be.
@@ -23,13 +24,14 @@ MEASURED = 50
 DEVICES = ("auto", "cpu", "cuda")
 #: The showpieces are never trained on.
 TRAINABLE = tuple(split for split in SPLITS if split != "demo")
-FRACTIONS = ("minutes", "learning_rate", "weight_decay", "ema")
+FRACTIONS = ("minutes", "frames", "learning_rate", "weight_decay", "ema")
 OPTIONAL = ("updates", "minutes", "threads")
 LIMITS = {
     "updates": (1, 10**9),
     "minutes": (1e-9, 10**6),
     "batch": (1, 10**6),
     "crop": (BEAT, 4096),
+    "frames": (0, 1),
     "learning_rate": (0, 10),
     "warmup": (1, 10**6),
     "weight_decay": (0, 10),
@@ -50,8 +52,10 @@ class Settings:
     minutes : wall-clock length wanted, in place of `updates`
     batch : crops an update, of all processes together
     crop : steps a crop, a multiple of 4
+    frames : share of the crops in which whole frames are hidden, not single cells
     learning_rate : peak, reached after `warmup` updates, then a cosine to 0
     weight_decay : of matrices; ema : decay of the averaged weights
+    precision : of the linear layers, as in `coconet.precision`
     resolution : 16, 8 or 4: sixteenths, eighths or quarters
     splits : of the data, those that are trained on: train, valid, test, never demo
     seed, threads : as given; threads None leaves torch's own choice
@@ -65,12 +69,14 @@ class Settings:
     model: Config = field(default_factory=FastConfig)
     updates: int | None = 20_000
     minutes: float | None = None
-    batch: int = 24
-    crop: int = 64
-    learning_rate: float = 2e-3
+    batch: int = 12
+    crop: int = 128
+    frames: float = 0.5
+    learning_rate: float = 3e-3
     warmup: int = 200
     weight_decay: float = 0.02
     ema: float = 0.999
+    precision: str = "auto"
     resolution: int = 16
     splits: tuple[str, ...] = ("train",)
     seed: int = 1
@@ -95,6 +101,7 @@ class Settings:
             raise _bad(f"crop: expected whole beats, got {self.crop}")
         if self.updates is None and self.minutes is None:
             raise _bad("expected updates or minutes")
+        validate_precision(self.precision)
         if self.resolution not in (16, 8, 4):
             raise ChoraleError(f"resolution: expected 16, 8 or 4, got {self.resolution!r}")
         if self.device not in DEVICES:

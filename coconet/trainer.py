@@ -1,8 +1,9 @@
 """One run in one process: what it learns, by which updates, and how it is measured.
 
 The loss is that of an orderless NADE (Uria, Murray and Larochelle 2014; Huang et
-al. 2017, equation 9): a uniformly drawn number of a crop's cells is hidden; the
-cross-entropy of the hidden cells, divided by their number.
+al. 2017, equation 9): the cross-entropy of a crop's hidden cells, divided by their
+number. How many are hidden is drawn uniformly, of the cells or, in the share
+`frames` of the crops, of whole frames (`coconet.encoding`).
 
 Crops and hidden cells are drawn from one generator that is saved with the state;
 dropout's chance follows from seed, update and process. So a resumed run ends
@@ -28,13 +29,21 @@ from coconet.crops import Batch, Crops, fixed_batches, make_batch, pieces_of
 from coconet.distributed import Group
 from coconet.errors import ChoraleError
 from coconet.grid import VOICES, validate_pitches
-from coconet.model import build_network, use_generator
+from coconet.model import FastNetwork, build_network, use_generator
+from coconet.precision import type_name, working_type
 from coconet.settings import Settings, learning_rate
 
 
-def hidden_loss(network: nn.Module, batch: Batch) -> Tensor:
-    """Cross-entropy in nats a hidden cell: the mean over each crop's, shape=(batch,)."""
-    return _losses(network(batch.tokens, batch.ends), batch.targets)
+def hidden_loss(network: nn.Module, batch: Batch, precision: str = "float32") -> Tensor:
+    """Cross-entropy in nats a hidden cell: the mean over each crop's, shape=(batch,).
+
+    precision : of a `fast` network's linear layers, as in `coconet.precision`
+    """
+    device = batch.tokens.device.type
+    lower = _working_type(network, precision, device)
+    with torch.autocast(device, lower, enabled=lower != torch.float32):
+        logits = network(batch.tokens, batch.ends)
+    return _losses(logits.float(), batch.targets)
 
 
 @torch.inference_mode()
@@ -128,13 +137,15 @@ class Trainer:
         """One update; returns this process's part of the batch's loss in nats, a scalar."""
         settings, group = self.settings, self.group
         crops = self.crops.draw(settings.batch, self.rng)
-        whole = make_batch(crops, settings.crop, settings.model.pitches, self.rng)
+        whole = make_batch(
+            crops, settings.crop, settings.model.pitches, self.rng, frames=settings.frames
+        )
         batch = _part(whole, group.part(settings.batch), group.device)
         for param_group in self.optimiser.param_groups:
             param_group["lr"] = learning_rate(settings, self.update)
         self.generator.manual_seed(_seed(settings.seed, self.update, group.rank))
         self.network.train()
-        loss = hidden_loss(self.network, batch).sum() / settings.batch
+        loss = hidden_loss(self.network, batch, settings.precision).sum() / settings.batch
         self.optimiser.zero_grad()
         loss.backward()
         self._share_gradients()
@@ -191,6 +202,9 @@ class Trainer:
             "processes": self.group.size,
             "device": self.group.device.type,
             "threads": torch.get_num_threads(),
+            "precision": type_name(
+                _working_type(self.network, settings.precision, self.group.device.type)
+            ),
             "torch": torch.__version__,
         }
         if not settings.held_out:
@@ -219,6 +233,11 @@ class Trainer:
                 tensor.lerp_(current[name], 1 - decay)
             else:
                 tensor.copy_(current[name])
+
+
+def _working_type(network: nn.Module, precision: str, device: str) -> torch.dtype:
+    """The `paper` network's batch norms and residual sums need float32."""
+    return working_type(precision, device) if isinstance(network, FastNetwork) else torch.float32
 
 
 def _losses(logits: Tensor, targets: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Predictors that know nothing, or everything."""
 
 import numpy as np
+import torch
 
 from coconet.encoding import tokens_of
 
@@ -75,3 +76,13 @@ class Reaching(Listening):
     def __init__(self, hearing=3, **options):
         super().__init__(hearing, **options)
         self.reach = hearing
+
+
+@torch.no_grad()
+def random_weights(network, seed):
+    """The network with every weight drawn, those too that begin at zero or one."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        wide = parameter.shape[-1] if parameter.ndim > 1 else 4
+        parameter.normal_(0, wide**-0.5, generator=generator)
+    return network.eval()

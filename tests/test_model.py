@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coconet.encoding import tokens_of
 from coconet.errors import ChoraleError
 from coconet.model import (
+    DepthwiseTime,
+    Dropout,
     FastConfig,
     PaperConfig,
     TimePadding,
@@ -15,6 +20,7 @@ from coconet.model import (
     config_from,
     parameter_count,
     tensor_shapes,
+    use_generator,
 )
 from coconet.predictor import NetworkPredictor
 
@@ -94,6 +100,109 @@ def test_a_true_end_is_told_from_the_edge_of_a_crop(config):
     assert abs(ended - cut)[0, -1].max() > 1e-4
 
 
+SIZES = {
+    "batch": st.integers(1, 3),
+    "time": st.integers(1, 9),
+    "channels": st.integers(1, 4),
+    "kernel": st.sampled_from([1, 2, 3, 5]),
+    "dilation": st.integers(1, 4),
+    "seed": st.integers(0, 1000),
+}
+
+
+def depthwise(batch, time, channels, kernel, dilation, seed):
+    """Input and taps of a convolution, in float64, both with gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = (batch, time + (kernel - 1) * dilation, channels), (kernel, channels)
+    return [
+        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in shapes
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(**SIZES)
+def test_the_depthwise_convolution_is_torchs_own(dilation, **sizes):
+    x, taps = depthwise(dilation=dilation, **sizes)
+    found = DepthwiseTime.apply(x, taps, dilation)
+    expected = F.conv1d(
+        x.transpose(1, 2), taps.T[:, None], groups=taps.shape[1], dilation=dilation
+    ).transpose(1, 2)
+    torch.testing.assert_close(found, expected)
+    above = torch.randn(found.shape, generator=torch.Generator().manual_seed(1)).double()
+    torch.testing.assert_close(
+        torch.autograd.grad(found, (x, taps), above),
+        torch.autograd.grad(expected, (x, taps), above),
+    )
+
+
+@settings(max_examples=10, deadline=None)
+@given(**SIZES)
+def test_gradients_of_the_depthwise_convolution_are_its_slopes(dilation, **sizes):
+    x, taps = depthwise(dilation=dilation, **sizes)
+    assert torch.autograd.gradcheck(DepthwiseTime.apply, (x, taps, dilation))
+
+
+def dropout_of(share, seed=0):
+    layer = Dropout(share).train()
+    layer.generator = torch.Generator().manual_seed(seed)
+    return layer
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_mean(share):
+    layer = dropout_of(share)
+    dropped = round(share * 256) / 256
+    found = layer(torch.ones(101, 103, 11))
+    zeros = found.flatten() == 0
+    torch.testing.assert_close(found.flatten()[~zeros].unique(), torch.tensor([1 / (1 - dropped)]))
+    # Eight bytes of a random word each decide on one activation.
+    for place in (slice(None), *(slice(byte, None, 8) for byte in range(8))):
+        part = zeros[place]
+        error = (dropped * (1 - dropped) / len(part)) ** 0.5
+        assert abs(part.double().mean() - dropped) < 4 * error
+        mean = found.flatten()[place].double().mean()
+        assert abs(mean - 1) < 4 * error / (1 - dropped)
+
+
+@settings(max_examples=30, deadline=None)
+@given(shape=st.lists(st.integers(1, 9), min_size=1, max_size=4), seed=st.integers(0, 1000))
+def test_dropout_takes_any_size_and_its_chance_from_its_generator(shape, seed):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    found = dropout_of(0.5, seed)(x)
+    torch.random.manual_seed(seed + 1)
+    assert torch.equal(dropout_of(0.5, seed)(x), found)
+    kept = found != 0
+    torch.testing.assert_close(found[kept], 2 * x[kept])
+    # What is dropped gets no gradient, what is kept gets twice its own.
+    slope = torch.autograd.grad(found.sum(), x)[0]
+    assert torch.equal(slope, 2.0 * kept)
+
+
+def test_dropout_draws_anew_each_time_and_does_nothing_in_evaluation():
+    layer, x = dropout_of(0.5), torch.ones(50, 21)
+    assert not torch.equal(layer(x), layer(x))
+    assert not torch.equal(dropout_of(0.5, 0)(x), dropout_of(0.5, 1)(x))
+    assert torch.equal(dropout_of(0)(x), x)
+    assert torch.equal(layer.eval()(x), x)
+
+
+def test_a_networks_dropout_takes_its_chance_from_one_generator():
+    network = network_of(SMALL[0]).train()
+    tokens = torch.from_numpy(
+        tokens_of(grids_of(1, 4, 16), np.ones((1, 4, 16), bool), None, (36, 81))
+    )
+
+    def logits(seed):
+        use_generator(network, torch.Generator().manual_seed(seed))
+        return network(tokens, torch.ones(1, 2, dtype=torch.bool))
+
+    assert torch.equal(logits(1), logits(1))
+    assert not torch.equal(logits(1), logits(2))
+    network.eval()
+    assert torch.equal(logits(1), logits(2))
+
+
 def test_the_default_network_is_the_size_it_claims():
     shapes = tensor_shapes(FastConfig())
     assert 5.4e6 < sum(np.prod(shape) for shape in shapes.values()) < 5.6e6
@@ -127,6 +236,8 @@ def test_configs_survive_json(config):
         {"network": "fast", "pitches": [36]},
         {"network": "paper", "layers": True},
         {"network": "paper", "layers": 1},
+        {"network": "fast", "dropout": 0.999},
+        {"network": "fast", "dropout": float("nan")},
     ],
 )
 def test_impossible_settings_are_refused(fields):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,9 +74,10 @@ def test_accuracy_is_the_share_of_hidden_cells_right(batch, logits):
 @pytest.mark.parametrize("size", [2, 3, 5])
 def test_slices_add_up_to_the_whole_batch(chorales, size):
     """Loss and gradients of all processes, each computed alone, sum to those of one."""
+    exact = replace(SETTINGS, precision="float32")
 
     def first_update(group):
-        trainer = Trainer(SETTINGS, *chorales, group=group)
+        trainer = Trainer(exact, *chorales, group=group)
         shared = []
         trainer._share_gradients = lambda: shared.extend(
             p.grad.clone() for p in trainer.network.parameters()
@@ -87,6 +90,39 @@ def test_slices_add_up_to_the_whole_batch(chorales, size):
     for number, expected in enumerate(gradients):
         found = sum(grads[number] for _, grads in parts)
         assert torch.allclose(found, expected, atol=1e-6)
+
+
+def hidden_in_a_step(chorales, **settings):
+    """Hidden cells of the batch that one update's network reads, shape=(batch, 4, steps)."""
+    trainer = Trainer(replace(SETTINGS, batch=60, **settings), *chorales)
+    read = []
+    trainer.network.register_forward_pre_hook(lambda network, inputs: read.append(inputs[0]))
+    trainer.step()
+    (tokens,) = read
+    return (tokens == trainer.network.pitch_count).permute(0, 2, 1)
+
+
+def test_settings_say_in_how_many_crops_whole_frames_are_hidden(chorales):
+    def whole(hidden):
+        """Share of the frames touched in which all four cells are hidden."""
+        return float(hidden.all(1).sum() / hidden.any(1).sum())
+
+    # Two thirds by frames; a quarter by cells, a share of them drawn uniformly.
+    by_cells, half, by_frames = (
+        whole(hidden_in_a_step(chorales, frames=share)) for share in (0.0, 0.5, 1.0)
+    )
+    assert by_cells < 0.3 < half < 0.6 < by_frames
+
+
+def test_an_update_works_in_the_precision_of_its_settings(chorales):
+    losses, weights = {}, {}
+    for precision in ("float32", "bfloat16"):
+        trainer = Trainer(replace(SETTINGS, precision=precision), *chorales)
+        losses[precision] = float(trainer.step())
+        weights[precision] = torch.cat([p.flatten() for p in trainer.network.parameters()])
+        assert weights[precision].dtype == torch.float32
+    assert 0 < abs(losses["bfloat16"] - losses["float32"]) < 0.002
+    assert not torch.equal(weights["bfloat16"], weights["float32"])
 
 
 def test_more_processes_than_crops_are_refused(chorales):
