@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coconet.chorale import Chorale
+from coconet.corpus import crop, transpose
 from coconet.errors import ChoraleError
 from coconet.grid import REST, STEPS_PER_QUARTER, validate_grid
 
@@ -164,6 +165,28 @@ def longest_copy(piece: Chorale | np.ndarray, chorales: Sequence[Chorale]) -> Pa
         semitones=semitones,
         share=1.0,
     )
+
+
+def above_nearest(
+    piece: Chorale, near: Passage, chorales: Sequence[Chorale]
+) -> tuple[Chorale, np.ndarray]:
+    """A passage of a piece above the one it is nearest to, in the piece's key.
+
+    Parameters
+    ----------
+    near : as `nearest_passage` or `longest_copy` found it for this piece and corpus
+
+    Returns
+    -------
+    Chorale of eight voices, the piece's own quartet first; bool array of its shape,
+    True in both quartets where they differ
+    """
+    own = crop(piece, near.span)
+    theirs = transpose(crop(chorales[near.number], near.at), near.semitones)
+    stacked = own.replace(
+        grid=np.vstack([own.grid, theirs.grid]), onsets=np.vstack([own.onsets, theirs.onsets])
+    )
+    return stacked, np.tile(own.grid != theirs.grid, (2, 1))
 
 
 def _grid_of(piece: Chorale | np.ndarray) -> tuple[np.ndarray, int]:

@@ -88,6 +88,7 @@ def engrave(
     hidden: np.ndarray | None = None,
     title: str | None = None,
     width: int = WIDTH,
+    legend: str = LEGEND,
 ) -> Score:
     """Engrave a chorale.
 
@@ -98,6 +99,7 @@ def engrave(
     title : by default the chorale's own; '' for none
     width : of the page in Verovio's units; 2100 is A4, a smaller one gives
         fewer bars a line and larger notes
+    legend : a word for what is coloured
 
     Returns
     -------
@@ -117,7 +119,7 @@ def engrave(
         rows = [int(row) for row in np.flatnonzero((hidden & (chorale.grid > 0)).any(1))]
     toolkit = _toolkit()
     _load(toolkit, musicxml_of(chorale, hidden=hidden, title=title), "musicxml")
-    mei = _finished(toolkit.getMEI(), title, rows)
+    mei = _finished(toolkit.getMEI(), title, rows, legend)
     (sheet,) = _render(toolkit, mei, pageWidth=width, pageHeight=60_000, adjustPageHeight=True)
     margin = round(width / 20)
     pages = _render(
@@ -128,8 +130,8 @@ def engrave(
     )
     if 'class="staff"' not in sheet.replace(" bounding-box", ""):
         raise ChoraleError(f"{title or 'chorale'}: verovio engraved no music")
-    pages[0] = _with_legend(pages[0], rows)
-    return Score(_with_legend(sheet, rows), tuple(pages))
+    pages[0] = _with_legend(pages[0], rows, legend)
+    return Score(_with_legend(sheet, rows, legend), tuple(pages))
 
 
 def png_of(svg: str) -> bytes:
@@ -197,7 +199,7 @@ def _load(toolkit: Any, data: str, kind: str) -> None:
         raise ChoraleError(f"verovio could not engrave this piece: {toolkit.getLog().strip()}")
 
 
-def _finished(mei: str, title: str, rows: Sequence[int]) -> str:
+def _finished(mei: str, title: str, rows: Sequence[int], legend: str) -> str:
     """Verovio's own MEI, with beams in their notes' colour and a head with title and legend."""
     ET.register_namespace("", MEI)
     root = ET.fromstring(mei)
@@ -209,30 +211,30 @@ def _finished(mei: str, title: str, rows: Sequence[int]) -> str:
     for head in definition.findall(f"{{{MEI}}}pgHead"):
         definition.remove(head)
     if title or rows:
-        definition.insert(0, _head(title, rows))
+        definition.insert(0, _head(title, rows, legend))
     return ET.tostring(root, encoding="unicode")
 
 
-def _head(title: str, rows: Sequence[int]) -> ET.Element:
+def _head(title: str, rows: Sequence[int], legend: str) -> ET.Element:
     """Head of the first page: the title, and below it a line kept free for the legend."""
     head = ET.Element(f"{{{MEI}}}pgHead", func="first")
     lines = [(title, "top", "150%")] if title else []
     if rows:
-        lines.append((LEGEND, "middle", "90%"))
+        lines.append((legend, "middle", "90%"))
     for text, valign, size in lines:
         words = ET.SubElement(head, f"{{{MEI}}}rend", halign="center", valign=valign)
         ET.SubElement(words, f"{{{MEI}}}rend", fontsize=size).text = text
     return head
 
 
-def _with_legend(svg: str, rows: Sequence[int]) -> str:
-    """Put the rewritten voices' names and colours into the line that the head keeps free.
+def _with_legend(svg: str, rows: Sequence[int], legend: str) -> str:
+    """Put the coloured voices' names and colours into the line that the head keeps free.
 
     Verovio centres text of several colours in a way that not every viewer
     follows, so each word gets its own place here.
     """
-    found = svg.find(f">{LEGEND}<")
-    if found < 0:
+    found = svg.find(f">{legend}<")
+    if found < 0 or not rows:
         return svg
     end = svg.index("</text>", found) + len("</text>")
     placed = svg[svg.rindex("<text ", 0, found) : end]
@@ -240,7 +242,7 @@ def _with_legend(svg: str, rows: Sequence[int]) -> str:
     x, y = (float(re.search(rf' {axis}="([\d.]+)"', placed)[1]) for axis in "xy")
     # In a stack of quartets the same voices share a name and a colour.
     voices = sorted({row % 4 for row in rows})
-    words = [(LEGEND, None)] + [(voice_name(row), voice_colour(row)) for row in voices]
+    words = [(legend, None)] + [(voice_name(row), voice_colour(row)) for row in voices]
     widths = [(0.6 * len(word) + (2.2 if colour else 0.6)) * size for word, colour in words]
     x, y = x - sum(widths) / 2, y + 0.3 * size
     drawn = []

@@ -6,7 +6,7 @@ import pytest
 from coconet.chorale import Chorale
 from coconet.corpus import load_corpus, transpose
 from coconet.errors import ChoraleError
-from coconet.passages import SHIFTS, longest_copy, nearest_passage
+from coconet.passages import SHIFTS, above_nearest, longest_copy, nearest_passage
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,20 @@ def test_a_passage_of_the_corpus_is_nearest_to_itself(corpus):
         assert found.span == found.at
         copy = longest_copy(chorale, corpus)
         assert (copy.span, copy.at, copy.number) == ((0, chorale.steps),) * 2 + (number,)
+
+
+@pytest.mark.parametrize("search", [nearest_passage, longest_copy])
+def test_a_passage_stands_above_its_nearest_in_one_key(corpus, search):
+    piece = load_corpus("demo")[1]
+    found = search(piece, corpus)
+    both, differs = above_nearest(piece, found, corpus)
+    assert both.grid.shape == differs.shape == (8, found.steps)
+    assert np.array_equal(both.grid[:4], piece.grid[:, slice(*found.span)])
+    moved = transpose(corpus[found.number], found.semitones).grid
+    assert np.array_equal(both.grid[4:], moved[:, slice(*found.at)])
+    assert (~differs[:4]).mean() == found.share
+    assert np.array_equal(differs[4:], both.grid[:4] != both.grid[4:])
+    assert (both.sharps, both.time_signature) == (piece.sharps, piece.time_signature)
 
 
 def test_no_passage_runs_from_one_chorale_into_the_next(corpus):

@@ -74,6 +74,13 @@ def test_rewritten_notes_have_their_voices_colour(chorale, hidden):
     assert not any(colour in engrave(chorale).sheet for colour in VOICE_COLOURS)
 
 
+def test_what_is_coloured_has_a_word(chorale, hidden):
+    sheet = engrave(chorale, hidden=hidden, legend="In parallel").sheet
+    assert ">In parallel<" in sheet and ">alto<" in sheet and "Rewritten" not in sheet
+    nothing = engrave(chorale, hidden=hidden & False, legend="In parallel").sheet
+    assert "In parallel" not in nothing
+
+
 @pytest.mark.parametrize("title", [None, "", "<Bach> & Co"])
 def test_titles_and_legends_leave_the_svg_whole(chorale, hidden, title):
     for marked in (None, hidden):

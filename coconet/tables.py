@@ -1,0 +1,214 @@
+"""Tables to read in a notebook: likelihoods, metrics beside Bach's, nearest passages.
+
+Plain HTML that a notebook shows by itself; `str` of one is the same as text.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from coconet.errors import ChoraleError
+from coconet.evaluation import Scores
+from coconet.metrics import METRICS, NAMES, Row, bach_spread, within_bach
+from coconet.passages import Passage
+
+#: Figures that others have published: model, nats a frame, error, and what was scored.
+PUBLISHED = (
+    ("Coconet, 64 layers × 128 filters (Huang et al. 2017)", 0.57, 0.01, "JSB, test, whole"),
+    ("a public replication, 170,000 parameters", 0.614, 0.015, "JSB, test, whole"),
+)
+#: White paper and dark ink, whatever the notebook's theme.
+STYLE = "background:#ffffff;color:#222222;border-collapse:collapse;font-size:0.9em;margin:0.5em 0"
+RULE = "border-bottom:1px solid #bbbbbb"
+STRANGE = "background:#fde3d3;font-weight:bold"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text: the first column to the left, the others to the right.
+
+    header : a heading a column
+    rows : a text a column
+    caption : a line above
+    notes : lines below
+    marked : (row, column) of cells that stand out, from 0
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    notes: tuple[str, ...] = ()
+    marked: frozenset[tuple[int, int]] = frozenset()
+
+    def __post_init__(self) -> None:
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.header):
+                raise ChoraleError(
+                    f"row {number}: expected {len(self.header)} cells, got {len(row)}"
+                )
+
+    def starred(self) -> list[list[str]]:
+        """The rows, with a star to what stands out: some viewers strip colours."""
+        return [
+            [cell + "*" * ((i, j) in self.marked) for j, cell in enumerate(row)]
+            for i, row in enumerate(self.rows)
+        ]
+
+    def __str__(self) -> str:
+        lines = [list(self.header), *self.starred()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [
+            "  ".join([f"{line[0]:<{widths[0]}}", *map(str.rjust, line[1:], widths[1:])]).rstrip()
+            for line in lines
+        ]
+        return "\n".join([*([self.caption] if self.caption else []), *text, *self.notes])
+
+    def _repr_html_(self) -> str:
+        def cell(text: str, column: int, tag: str, extra: str = "") -> str:
+            style = f"text-align:{'right' if column else 'left'};padding:0.2em 0.8em;{extra}"
+            return f'<{tag} style="{style}">{html.escape(text)}</{tag}>'
+
+        head = "".join(cell(text, j, "th", RULE) for j, text in enumerate(self.header))
+        body = [
+            "".join(
+                cell(text, j, "td", STRANGE if (i, j) in self.marked else "")
+                for j, text in enumerate(row)
+            )
+            for i, row in enumerate(self.starred())
+        ]
+        # Jupyter stripes rows by its own theme; one background for all is readable in each.
+        line = '<tr style="background:#ffffff">'
+        caption = (
+            f'<caption style="text-align:left;font-weight:bold;color:#222222;'
+            f'background:#ffffff;padding:0.3em 0.8em">{html.escape(self.caption)}</caption>'
+            if self.caption
+            else ""
+        )
+        below = "".join(
+            f'{line}<td colspan="{len(self.header)}" style="text-align:left;font-size:0.9em;'
+            f'padding:0.3em 0.8em">{html.escape(note)}</td></tr>'
+            for note in self.notes
+        )
+        rows = "".join(f"{line}{row}</tr>" for row in body)
+        return (
+            f'<table style="{STYLE}">{caption}<thead>{line}{head}</tr></thead>'
+            f"<tbody>{rows}</tbody><tfoot>{below}</tfoot></table>"
+        )
+
+
+def likelihood_table(
+    results: Sequence[Scores],
+    *,
+    pieces: str = "",
+    published: Sequence[tuple[str, float, float, str]] = PUBLISHED,
+) -> Table:
+    """Models' nats a frame (or note) and, below, figures that others have published.
+
+    pieces : what was scored, in words; by default their number
+    published : in nats a frame, so left out where notes were scored
+
+    Raises ChoraleError where nothing was scored, or frames and notes both.
+    """
+    units = {scores.referee.unit for scores in results}
+    if len(units) != 1:
+        raise ChoraleError(f"likelihoods: expected scores of frames or of notes, got {len(units)}")
+    (unit,) = units
+    rows = []
+    for scores in results:
+        found, rules = scores.summary(), scores.referee
+        what = pieces or f"{found.pieces} pieces"
+        what += "" if rules.every == 1 else f", one step in {rules.every}"
+        rows.append(
+            (
+                scores.model,
+                _measured(found.nats, found.error),
+                f"{found.median:.2f}",
+                f"{found.p99:.2f}",
+                f"{found.surprises:.1%}",
+                f"{rules.orders}",
+                what,
+            )
+        )
+    for name, nats, error, what in published if unit == "frame" else ():
+        rows.append((name, _measured(nats, error), "", "", "", "5", what))
+    header = ("model", f"nats a {unit}", "median", "99 %", "> 2 nats", "orders", "scored")
+    return Table(header, tuple(rows), notes=("± standard error over pieces; lower is better",))
+
+
+def battery_table(
+    rows: Sequence[Row], bach: Sequence[Row], *, names: Sequence[str] = NAMES
+) -> Table:
+    """Metrics down, sets across, Bach's last; what isn't his stands out.
+
+    Parameters
+    ----------
+    rows : sets of pieces; bach : his own sets, as `bach_rows` gives them
+    names : of the metrics shown
+
+    Raises
+    ------
+    ChoraleError
+        For an unknown metric, or without a row of Bach's.
+    """
+    low, high = bach_spread(bach)
+    inside = [within_bach(row, bach) for row in rows]
+    body, marked = [], set()
+    for name in names:
+        values = [row.value(name) for row in (*rows, *bach)]
+        errors = [row.error(name) for row in (*rows, *bach)]
+        metric = METRICS[NAMES.index(name)]
+        digits = 1 if metric.scale > 1 and max(np.nan_to_num(values)) >= 10 else 2
+        digits = digits if metric.scale > 1 else 3
+        for column, where in enumerate(inside, start=1):
+            if not where[name] and not math.isnan(values[column - 1]):
+                marked.add((len(body), column))
+        a, b = low[NAMES.index(name)], high[NAMES.index(name)]
+        told = name if metric.unit == "share" else f"{name}, {metric.unit}"
+        body.append(
+            (
+                told,
+                *(_measured(v, e, digits) for v, e in zip(values, errors, strict=True)),
+                f"{max(0.0, a):.{digits}f} to {b:.{digits}f}",
+            )
+        )
+    header = ("", *(f"{row.name} ({row.pieces})" for row in (*rows, *bach)), "Bach's spread")
+    notes = (
+        "shares of 1 unless a unit stands there; ± bootstrap errors over pieces;"
+        " in brackets the number of pieces",
+        "Bach's spread: from his lowest to his highest split, each widened by 1.96 errors;"
+        " * beyond it",
+    )
+    return Table(header, tuple(body), notes=notes, marked=frozenset(marked))
+
+
+def passages_table(found: Sequence[tuple[str, Passage, Passage | None]]) -> Table:
+    """For each piece its nearest passage in a corpus, and its longest copy.
+
+    found : name of the piece, `nearest_passage`, `longest_copy`
+    """
+    rows = []
+    for name, near, copy in found:
+        quarters = f"{copy.steps / 4:g} quarters" if copy else "none"
+        rows.append(
+            (
+                name,
+                f"{near.share:.0%}",
+                f"{near.distance:.2f}",
+                f"BWV {near.bwv}" if near.bwv else near.title,
+                quarters,
+                "" if copy is None else f"BWV {copy.bwv}" if copy.bwv else copy.title,
+            )
+        )
+    header = ("", "equal cells", "distance", "nearest to", "longest copy", "of")
+    return Table(header, tuple(rows))
+
+
+def _measured(value: float, error: float, digits: int = 3) -> str:
+    if math.isnan(value):
+        return "–"
+    return f"{value:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")

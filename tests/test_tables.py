@@ -1,0 +1,122 @@
+"""Tables: each figure stands in its place, and what isn't Bach's stands out."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from mocks import Uniform
+
+from coconet.corpus import crop, load_corpus
+from coconet.errors import ChoraleError
+from coconet.evaluation import score
+from coconet.metrics import NAMES, Row, battery, within_bach
+from coconet.passages import Passage
+from coconet.referee import Referee
+from coconet.tables import PUBLISHED, Table, battery_table, likelihood_table, passages_table
+
+
+class Cells(HTMLParser):
+    """The text of every cell of a table, row by row, and which ones have a colour of their own."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.coloured, self.open = [], set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            if "background:#fde3d3" in dict(attributes)["style"]:
+                self.coloured.add((len(self.rows) - 2, len(self.rows[-1])))
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def bach():
+    rng = np.random.default_rng(1)
+    pieces = load_corpus("valid")
+    return [
+        battery(part, name=f"Bach {k}", rng=rng) for k, part in enumerate((pieces[:20], pieces))
+    ]
+
+
+def test_a_table_is_the_same_as_html_and_as_text():
+    table = Table(("", "a<b"), (("x & y", "1"), ("z", "2")), "top", ("below",), frozenset({(1, 1)}))
+    read = Cells(table._repr_html_())
+    assert read.rows == [["", "a<b"], ["x & y", "1"], ["z", "2*"], ["below"]]
+    assert read.coloured == {(1, 1)} and not read.open
+    assert str(table).splitlines() == ["top", "       a<b", "x & y    1", "z       2*", "below"]
+
+
+def test_a_battery_stands_beside_bachs(bach):
+    values = bach[1].values.copy()
+    values[NAMES.index("fifths")], values[NAMES.index("beyond")] = 22.4, np.nan
+    odd = Row("odd", bach[1].counts[:3], values, np.full(len(NAMES), np.nan))
+    table = battery_table([odd], bach)
+    assert table.header[1:4] == ("odd (3)", "Bach 0 (20)", f"Bach 1 ({len(bach[1].counts)})")
+    assert [row[0].split(",")[0] for row in table.rows] == list(NAMES)
+    fifths, beyond = (table.rows[NAMES.index(name)] for name in ("fifths", "beyond"))
+    assert fifths[0] == "fifths, per 1000" and fifths[1] == "22.4" and beyond[1] == "–"
+    inside = within_bach(odd, bach)
+    strange = {NAMES[row] for row, _ in table.marked}
+    assert "fifths" in strange and {column for _, column in table.marked} == {1}
+    assert strange == {name for name in NAMES if not inside[name]} - {"beyond"}
+    assert Cells(table._repr_html_()).coloured == table.marked
+    hold = table.rows[0]
+    assert hold[3] == f"{bach[1].value('hold'):.3f} ± {bach[1].error('hold'):.3f}"
+
+
+def test_a_battery_may_be_a_few_metrics(bach):
+    table = battery_table([bach[0]], bach, names=("octaves", "hold"))
+    assert [row[0] for row in table.rows] == ["octaves, per 1000", "hold"]
+    assert not table.marked  # his own are his
+
+
+def test_likelihoods_stand_above_published_ones():
+    pieces = [crop(chorale, (0, 16)) for chorale in load_corpus("demo")[:2]]
+    scores = score(Uniform(), pieces, Referee(orders=1), model="none", progress=False)
+    table = likelihood_table([scores])
+    assert table.rows[0][:2] == ("none", f"{4 * np.log(46):.3f} ± 0.000")
+    assert table.rows[0][4:] == ("100.0%", "1", "2 pieces")
+    assert [row[0] for row in table.rows[1:]] == [row[0] for row in PUBLISHED]
+    assert table.rows[1][1] == "0.570 ± 0.010"
+    short = score(Uniform(), pieces, Referee(orders=1, every=5), progress=False)
+    (row,) = likelihood_table([short], pieces="some", published=()).rows
+    assert row[-1] == "some, one step in 5"
+    notes = score(Uniform(), pieces, Referee(unit="note", orders=1), progress=False)
+    assert (
+        len(likelihood_table([notes]).rows) == 1 and "note" in likelihood_table([notes]).header[1]
+    )
+    with pytest.raises(ChoraleError, match="got 2"):
+        likelihood_table([short, notes])
+
+
+def test_nearest_passages_are_told():
+    near = Passage((0, 32), 3, "1.6", "", (16, 48), -2, 0.75)
+    copy = Passage((4, 14), 0, "", "By name", (0, 10), 0, 1.0)
+    table = passages_table([("one", near, copy), ("two", near, None)])
+    assert table.rows[0] == ("one", "75%", "0.25", "BWV 1.6", "2.5 quarters", "By name")
+    assert table.rows[1][4:] == ("none", "")
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda bach: Table(("a", "b"), (("1",),)), "row 0: expected 2 cells"),
+        (lambda bach: likelihood_table([]), "got 0"),
+        (lambda bach: battery_table(bach, bach, names=("sweetness",)), "sweetness"),
+        (lambda bach: battery_table(bach, []), "row of Bach"),
+    ],
+)
+def test_bad_input_is_refused(bach, act, said):
+    with pytest.raises(ChoraleError, match=said):
+        act(bach)
