@@ -111,8 +111,12 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     resolution = side.get("resolution", 16)
     if resolution not in (16, 8, 4):
         raise ChoraleError(f"{config_path}: expected resolution 16, 8 or 4, got {resolution!r}")
+    model, card = side.get("model"), side.get("card", {})
+    for name, value in (("model", model), ("card", card)):
+        if not isinstance(value, dict):
+            raise ChoraleError(f"{config_path}: {name}: expected an object, got {value!r}")
     try:
-        config = config_from(side.get("model") or {})
+        config = config_from(model)
     except ChoraleError as error:
         raise ChoraleError(f"{config_path}: {error}") from error
     weights = _load_tensors(weights_path)
@@ -127,7 +131,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ChoraleError(f"{weights_path}: {name} holds values that are not numbers")
-    return Checkpoint(config, weights, side.get("card") or {}, resolution)
+    return Checkpoint(config, weights, card, resolution)
 
 
 def save_state(

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from coconet import __version__
 from coconet.errors import ChoraleError
+from coconet.precision import PRECISIONS
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -92,6 +93,7 @@ def _command(
     return parser
 
 
+PRECISION = "of linear layers; auto, the default, is the faster on this machine"
 SOURCE = (
     ".mid, .musicxml, .npy, a melody such as 'F4:4 G4:2 r:2' (name:sixteenths), "
     "or bwv:NUMBER for a chorale of the corpus"
@@ -210,9 +212,13 @@ def _train(commands: argparse._SubParsersAction) -> None:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from the run's last state")
     start.add_argument("--init", metavar="CHECKPOINT", help="begin from these weights")
-    parser.add_argument("--batch", type=int, help="crops an update (24)")
-    parser.add_argument("--crop", type=int, metavar="STEPS", help="steps a crop (64)")
-    parser.add_argument("--learning-rate", type=float, help="peak (0.002)")
+    parser.add_argument("--batch", type=int, help="crops an update (12)")
+    parser.add_argument("--crop", type=int, metavar="STEPS", help="steps a crop (128)")
+    parser.add_argument(
+        "--frames", type=float, metavar="SHARE", help="of crops that hide whole frames (0.5)"
+    )
+    parser.add_argument("--learning-rate", type=float, help="peak (0.003)")
+    parser.add_argument("--precision", choices=PRECISIONS, help=PRECISION)
     parser.add_argument(
         "--resolution", type=int, choices=(16, 8, 4), help="steps a whole note (16)"
     )
@@ -277,6 +283,7 @@ def _evaluate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the orders (1)")
     parser.add_argument("--csv", metavar="FILE", help="write each piece's figures there")
     parser.add_argument("--force", action="store_true", help="replace an existing file")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help=PRECISION)
     parser.add_argument("--threads", type=int, help="for torch; its own choice")
 
 
@@ -287,6 +294,10 @@ def _fit_sampler(commands: argparse._SubParsersAction) -> None:
         "fit the sampler's weights against parallels to Bach's rates",
         module="learning",
     )
+    parser.epilog = (
+        "The weights belong to one set of the network's: train first, then fit. A run's newest "
+        "state is fitted; the states that further training saves have no weights of their own."
+    )
     parser.add_argument("--model", metavar="DIR", help="a checkpoint; by default models/chorales")
     parser.add_argument(
         "--samples", type=int, default=48, metavar="N", help="chorales from nothing a round (48)"
@@ -294,7 +305,7 @@ def _fit_sampler(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--length", type=int, default=128, metavar="STEPS", help="of each, in sixteenths (128)"
     )
-    parser.add_argument("--passes", type=int, default=256, help="of the sampler (256)")
+    parser.add_argument("--passes", type=int, default=128, help="of the sampler (128)")
     parser.add_argument("--rounds", type=int, default=6, help="in which the weights move (6)")
     parser.add_argument("--seed", type=int, default=1, help="of all chance (1)")
     parser.add_argument("--force", action="store_true", help="replace weights that are there")
@@ -350,7 +361,7 @@ def _sampling(parser: Parser) -> None:
     group = parser.add_argument_group("sampling")
     group.add_argument("--count", type=int, default=1, metavar="N", help="versions to write (1)")
     group.add_argument("--model", metavar="DIR", help="a checkpoint; by default models/chorales")
-    group.add_argument("--passes", type=int, help="one a hidden cell, 64 to 256")
+    group.add_argument("--passes", type=int, help="one a hidden cell, 64 to 128")
     group.add_argument(
         "--temperature", type=float, default=1.0, help="0 likeliest, 1 as Bach, above bolder (1)"
     )

@@ -60,7 +60,7 @@ def run_curves(
     return ax
 
 
-def compare_runs(
+def compare_curves(
     runs: Mapping[str, Sequence[Mapping[str, float]]],
     *,
     likelihoods: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
@@ -115,7 +115,7 @@ def _late_range(runs: Iterable[Sequence[Mapping[str, float]]], column: str) -> t
     errors = [row["error"] for rows in runs for row in rows if _is_number(row.get("error"))]
     if not late:
         return None, None
-    margin = 0.06 * (max(late) - min(late)) + max(errors, default=0) + 1e-6
+    margin = 0.06 * (max(late) - min(late)) + 1.2 * max(errors, default=0) + 1e-6
     return min(late) - margin, max(late) + margin
 
 

@@ -24,6 +24,8 @@ from coconet.errors import ChoraleError
 
 #: How long a process waits for the others, while process 0 validates for instance.
 PATIENCE = timedelta(minutes=30)
+#: How long it waits for torchrun's store when it has an error to tell of.
+SHORTLY = timedelta(seconds=5)
 GO_ON = "go on from the last saved state with --resume"
 
 
@@ -120,8 +122,21 @@ def started() -> tuple[int, int]:
 
 
 def speaks(error: ChoraleError) -> bool:
-    """Whether this process is the one to tell the user of an error that others meet too."""
-    rank, _ = started()
+    """Whether this process is the one to tell the user of an error that others meet too.
+
+    It is the first that asks torchrun's store, which outlives them all. Without
+    that store process 0 speaks, and process 1 too where another one is lost.
+    """
+    rank, size = started()
+    if size > 1 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        with contextlib.suppress(KeyError, ValueError, RuntimeError):
+            store = dist.TCPStore(
+                os.environ["MASTER_ADDR"],
+                int(os.environ["MASTER_PORT"]),
+                timeout=SHORTLY,
+                wait_for_workers=False,
+            )
+            return store.add(f"told {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", 1) == 1
     return rank == 0 or (rank == 1 and isinstance(error, LostProcess))
 
 

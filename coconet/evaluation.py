@@ -8,7 +8,9 @@ words mean, says `coconet.referee`.
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
+import os
 import time
 import zipfile
 from collections.abc import Sequence
@@ -19,8 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm.auto import tqdm
 
+from coconet import places
 from coconet.chorale import Chorale
-from coconet.corpus import load_corpus, load_jsb
+from coconet.corpus import FILE, load_corpus, load_jsb
 from coconet.errors import ChoraleError
 from coconet.files import atomic_path
 from coconet.grid import REST, VOICES
@@ -29,7 +32,7 @@ from coconet.referee import CHUNK, PieceScore, ReadyPiece, Referee, resolution_o
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
 
-#: Nats from which a frame counts as a surprise.
+#: Nats above which a frame counts as a surprise.
 SURPRISE = 2.0
 #: The short form: its number of pieces, and their lengths in sixteenths.
 SHORT_PIECES = 12
@@ -67,13 +70,23 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """A model's scores, piece by piece, and how they came about."""
+    """A model's scores, piece by piece, and how they came about.
+
+    precision : of the model's linear layers, where it tells
+    split, data : where the pieces are from, as in `data_name`
+    checkpoint, sha : the model's folder, and the beginning of its weights' SHA-256
+    """
 
     model: str
     referee: Referee
     resolution: int
     pieces: tuple[PieceScore, ...]
     seconds: float
+    precision: str = ""
+    split: str = ""
+    data: str = ""
+    checkpoint: Path | None = None
+    sha: str = ""
 
     def summary(self) -> Summary:
         return summarise(self.pieces)
@@ -180,7 +193,8 @@ def score(
     ) as bar:
         scored = tuple(piece.score(chunk, bar.update) for piece in pieces)
     seconds = time.monotonic() - began
-    return Scores(model, referee, resolution_of(predictor), scored, seconds)
+    precision = getattr(predictor, "precision", "")
+    return Scores(model, referee, resolution_of(predictor), scored, seconds, precision)
 
 
 def table(results: Sequence[Scores]) -> str:
@@ -244,6 +258,20 @@ def load_pieces(data: Path | str | None = None, split: str = "valid") -> list[Ch
     return found
 
 
+def data_name(data: Path | str | None = None) -> str:
+    """A file of chorales by its name and the beginning of its SHA-256.
+
+    >>> data_name().split()[0]
+    'chorales.npz'
+    """
+    path = places.data() / FILE if data is None else Path(data)
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ChoraleError(f"{path}: can't be read ({error.strerror})") from error
+    return f"{path.name} {digest[:12]}"
+
+
 def evenly(chorales: Sequence[Chorale], count: int) -> list[Chorale]:
     """`count` of the chorales, evenly spaced from the first on.
 
@@ -274,9 +302,13 @@ def short_form(chorales: Sequence[Chorale]) -> list[Chorale]:
 def write_scores(results: Sequence[Scores], path: Path | str, *, force: bool = False) -> None:
     """Write a CSV, whole or not at all: a row for each model and piece.
 
-    Its columns are the rules, the piece, and the fields of `Summary` but the error.
+    Its columns are the model, where the pieces are from, the rules, the piece with its
+    key in hex, and the fields of `Summary` but the error. `checkpoint` is a path seen
+    from the CSV's folder, so that a run may be moved with what was measured of it;
+    `update` is what the folder of a run's state is named after.
     """
     rows = []
+    folder = Path(path).resolve().parent
     for scores in results:
         for piece in scores.pieces:
             found = asdict(summarise([piece]))
@@ -287,8 +319,9 @@ def write_scores(results: Sequence[Scores], path: Path | str, *, force: bool = F
             }
             del found["pieces"], found["error"]
             rows.append(
-                {"model": scores.model, "resolution": scores.resolution, **asdict(scores.referee)}
-                | {"piece": piece.name, **found, **by_voice}
+                {"model": scores.model, **_origin(scores, folder)}
+                | {"resolution": scores.resolution, **asdict(scores.referee)}
+                | {"piece": piece.name, "key": _hex(piece.key), **found, **by_voice}
             )
     if not rows:
         raise ChoraleError(f"{path}: nothing was scored")
@@ -300,6 +333,35 @@ def write_scores(results: Sequence[Scores], path: Path | str, *, force: bool = F
         writer.writeheader()
         for row in rows:
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def _origin(scores: Scores, folder: Path) -> dict[str, object]:
+    """Columns that tell which weights were scored, on what; `folder` is the CSV's."""
+    checkpoint, update = "", ""
+    if scores.checkpoint is not None:
+        where = scores.checkpoint.resolve()
+        try:
+            checkpoint = Path(os.path.relpath(where, folder)).as_posix()
+        except ValueError:  # another drive
+            checkpoint = where.as_posix()
+        update = str(int(where.name)) if where.name.isdecimal() else ""
+    return {
+        "checkpoint": checkpoint,
+        "update": update,
+        "sha": scores.sha,
+        "precision": scores.precision,
+        "split": scores.split,
+        "data": scores.data,
+    }
+
+
+def _hex(key: Sequence[int]) -> str:
+    """The key of a piece as text.
+
+    >>> _hex((1, 2, 3, 255))
+    '000000010000000200000003000000ff'
+    """
+    return "".join(f"{number:08x}" for number in key)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coconet.chorale import Chorale
+from coconet.encoding import lay_on_beats
 from coconet.errors import ChoraleError
 from coconet.grid import REST, STEPS_PER_QUARTER, validate_hidden, validate_pitches
-from coconet.theory import parallels, voice_pairs
+from coconet.theory import in_parallel
 from coconet.tilt import Tilt, draw, draw_in_turn, heard_key, home_pull
 
 if TYPE_CHECKING:
@@ -104,15 +105,16 @@ class Schedule:
 
 
 def rule_of_thumb(hidden: np.ndarray) -> int:
-    """A number of passes that does for a region: one a hidden cell, 64 to 256.
+    """A number of passes that does for a region: one a hidden cell, 64 to 128.
 
-    The paper's rule is one a cell of the grid; from 256 on the samples of 128
-    steps no longer change in kind.
+    The paper's rule is one a cell of the grid. Beyond 128 passes a chorale settles
+    into what is most usual: fewer dissonances and less movement than in Bach's own
+    (docs/model.md).
 
     >>> rule_of_thumb(np.ones((4, 16), bool))
     64
     """
-    return int(np.clip(hidden.sum(), 64, 256))
+    return int(np.clip(hidden.sum(), 64, 128))
 
 
 def sample(
@@ -209,15 +211,12 @@ class Layout:
 
     @classmethod
     def of(cls, chorales: Sequence[Chorale]) -> Layout:
-        leads = [-chorale.upbeat % STEPS_PER_QUARTER for chorale in chorales]
-        spans = tuple(
-            (lead, lead + chorale.steps) for lead, chorale in zip(leads, chorales, strict=True)
-        )
-        longest = max(end for _, end in spans)
-        steps = longest + -longest % STEPS_PER_QUARTER
-        outside = np.ones((len(chorales), steps), bool)
-        for item, (start, end) in enumerate(spans):
-            outside[item, start:end] = False
+        pieces = [lay_on_beats(chorale) for chorale in chorales]
+        spans = tuple(piece.span for piece in pieces)
+        steps = max(len(piece.outside) for piece in pieces)
+        outside = np.ones((len(pieces), steps), bool)
+        for item, piece in enumerate(pieces):
+            outside[item, : len(piece.outside)] = piece.outside
         layout = cls(np.zeros((len(chorales), 4, steps), np.int16), outside, spans)
         return cls(layout.lay([chorale.grid for chorale in chorales], REST), outside, spans)
 
@@ -332,7 +331,7 @@ def _blocks(
     begin, end = span[0] // STEPS_PER_QUARTER, -(-span[1] // STEPS_PER_QUARTER)
     beats = free.shape[1] // STEPS_PER_QUARTER
     blocks = free.reshape(4, beats, -1).any(2)[:, begin:end]
-    urgent = _in_parallel(grid).reshape(4, beats, -1).any(2)[:, begin:end]
+    urgent = in_parallel(grid).reshape(4, beats, -1).any(2)[:, begin:end]
     # The highest of u^(1/w) is a draw with chances in proportion to w.
     order = rng.random(blocks.shape) ** np.where(urgent, 1 / URGENT, 1.0)
     order = np.where(blocks, order, 0.0)
@@ -342,15 +341,6 @@ def _blocks(
     chosen = np.zeros((4, beats), bool)
     chosen[:, begin:end] = (order == best[window]) & (order > 0)
     return chosen.repeat(STEPS_PER_QUARTER, axis=1)
-
-
-def _in_parallel(grid: np.ndarray) -> np.ndarray:
-    """bool array, shape=(4, steps): cells from or into which two voices move in parallel."""
-    pair, step = np.nonzero(parallels(grid, 7) | parallels(grid, 0))
-    touched = np.zeros(grid.shape, bool)
-    for voices in voice_pairs(len(grid)):
-        touched[voices[pair], step] = touched[voices[pair], step + 1] = True
-    return touched
 
 
 def tilt_of(predictor: Predictor) -> Tilt:

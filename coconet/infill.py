@@ -25,7 +25,7 @@ from coconet.grid import (
     voice_indices,
 )
 from coconet.predictor import Predictor
-from coconet.theory import key_sharps
+from coconet.theory import find_key, key_sharps
 
 CHUNK = 16
 
@@ -125,7 +125,7 @@ def infill(
     ----------
     hidden : bool array, shape=(4, steps), as `choose_hidden` gives it; hidden
         rests are written too
-    passes : of the sampler; by default one a hidden cell, 64 to 256
+    passes : of the sampler; by default one a hidden cell, 64 to 128
     temperature : 0 takes the likeliest pitches
     tilt : how much the fitted weights of `predictor.tilt` count; 0 turns them off
     seed : of `numpy.random.default_rng`; version k is the same for any `count`
@@ -205,6 +205,12 @@ def blank_chorale(
     )
 
 
+def with_found_key(chorale: Chorale) -> Chorale:
+    """The chorale with the key and signature that its notes tell, which the model chose."""
+    tonic, mode = find_key(chorale.grid)
+    return chorale.replace(tonic=tonic, mode=mode, sharps=key_sharps(tonic, mode))
+
+
 def quartet(chorale: Chorale, number: int) -> Chorale:
     """Quartet `number`, from 1, of a stack of voices."""
     count = chorale.voices // 4
@@ -233,6 +239,7 @@ def surroundings(predictor: Predictor) -> dict[str, Any]:
     """What a result depends on besides its arguments."""
     return {
         "model": getattr(predictor, "name", type(predictor).__name__),
+        "precision": getattr(predictor, "precision", "float32"),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "chunk": CHUNK,

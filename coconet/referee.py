@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coconet.chorale import Chorale
+from coconet.encoding import lay_on_beats
 from coconet.errors import ChoraleError
 from coconet.grid import REST, STEPS_PER_QUARTER, validate_pitches
 
@@ -45,6 +46,9 @@ ORDERS = ("random", "chronological")
 LEAST = float(np.finfo(np.float32).tiny)
 #: Steps in one forward pass, all windows together.
 CHUNK = 8192
+#: What is called with answers: the voice and step of each, int arrays of shape
+#: (answers,), and its probabilities, a float array of shape (answers, pitches).
+OnAnswer = Callable[[np.ndarray, np.ndarray, np.ndarray], object]
 
 
 @dataclass(frozen=True)
@@ -195,16 +199,13 @@ class ReadyPiece:
         self.name = chorale.bwv or chorale.title or "chorale"
         if chorale.voices != 4:
             raise ChoraleError(f"{self.name}: expected four voices, got {chorale.voices}")
-        stride = 16 // resolution_of(predictor)
-        # Kept steps fall on bar lines, and step 0 on a beat of four of them.
-        own = chorale.grid[:, chorale.upbeat % stride :: stride]
+        laid = lay_on_beats(chorale, resolution_of(predictor))
+        self.own = own = laid.own
         validate_pitches(own, *predictor.pitches, name=self.name)
-        self.own = own
-        self.lead = -(chorale.upbeat // stride) % STEPS_PER_QUARTER
+        self.grid, self.outside = laid.grid, laid.outside
+        self.lead, end = laid.span
         steps = own.shape[1]
-        around = (self.lead, -(self.lead + steps) % STEPS_PER_QUARTER)
-        self.grid = np.pad(own, ((0, 0), around))
-        self.outside = np.pad(np.zeros(steps, bool), around, constant_values=True)
+        around = (self.lead, self.grid.shape[1] - end)
         drawn = [referee.draw(own, number) for number in range(referee.orders)]
         self.ranks = np.stack([np.pad(ranks, ((0, 0), around)) for ranks, _ in drawn])
         self.scored = np.arange(steps) % referee.every == 0
@@ -233,7 +234,12 @@ class ReadyPiece:
         end = np.minimum(-(-(self.step + reach + 1) // beat) * beat, total)
         return start, end - start
 
-    def score(self, chunk: int, on_work: Callable[[int], object] | None = None) -> PieceScore:
+    def score(
+        self,
+        chunk: int,
+        on_work: Callable[[int], object] | None = None,
+        on_answer: OnAnswer | None = None,
+    ) -> PieceScore:
         if chunk < 1:
             raise ChoraleError(f"chunk: expected 1 step or more, got {chunk}")
         shape = (self.referee.orders, *self.own.shape)
@@ -245,7 +251,7 @@ class ReadyPiece:
             width = int(self.length[by_length[first]])
             items = by_length[first : first + max(1, chunk // width)]
             first += len(items)
-            self._predict(items, width, logs, right)
+            self._predict(items, width, logs, right, on_answer)
             if on_work is not None:
                 on_work(int(self.work[items].sum()))
         cells = _mix(logs)
@@ -257,7 +263,14 @@ class ReadyPiece:
             self.name, self.referee.unit, frames, cells, right.mean(0), key_of(self.own)
         )
 
-    def _predict(self, items: np.ndarray, width: int, logs: np.ndarray, right: np.ndarray) -> None:
+    def _predict(
+        self,
+        items: np.ndarray,
+        width: int,
+        logs: np.ndarray,
+        right: np.ndarray,
+        on_answer: OnAnswer | None,
+    ) -> None:
         """Fill in log p(true) and whether the truth is the likeliest, for some items."""
         low = self.predictor.pitches[0]
         order, step, turns = self.order[items], self.step[items], self.turns[items]
@@ -284,6 +297,8 @@ class ReadyPiece:
             cell = order[going], voice, step[going] - self.lead
             logs[cell] = np.log(np.maximum(chance, LEAST))
             right[cell] = likeliest == truth
+            if on_answer is not None:
+                on_answer(voice, cell[2], found)
             grids[going, voice, at] = likeliest
             hidden[going, voice, at] = False
 

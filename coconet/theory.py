@@ -212,3 +212,17 @@ def parallels(grid: np.ndarray, interval: int) -> np.ndarray:
     same_way = motion[upper] == motion[lower]
     kept = np.abs(intervals(grid)) % 12 == interval % 12
     return moving_pairs(grid) & same_way & kept[:, 1:] & kept[:, :-1]
+
+
+def in_parallel(grid: np.ndarray) -> np.ndarray:
+    """Cells from or into which two voices move in parallel fifths, octaves or unisons.
+
+    Returns
+    -------
+    bool array, shape=(voices, steps)
+    """
+    pair, step = np.nonzero(parallels(grid, 7) | parallels(grid, 0))
+    touched = np.zeros(grid.shape, bool)
+    for voices in voice_pairs(len(grid)):
+        touched[voices[pair], step] = touched[voices[pair], step + 1] = True
+    return touched

@@ -58,7 +58,11 @@ def tensors(folder, change):
         (lambda f: edit(f, format=2), "expected checkpoint format 1, got 2"),
         (lambda f: edit(f, voices=["bass", "tenor", "alto", "soprano"]), "expected voices"),
         (lambda f: edit(f, model={"network": "fast"}), "expected shape"),
-        (lambda f: edit(f, model=None), "network: expected one of"),
+        (lambda f: edit(f, model={}), "network: expected one of"),
+        (lambda f: edit(f, model=None), "model: expected an object, got None"),
+        (lambda f: edit(f, model=["fast"]), "model: expected an object"),
+        (lambda f: edit(f, card=["x"]), "card: expected an object"),
+        (lambda f: edit(f, card=None), "card: expected an object, got None"),
         (
             lambda f: (f / "weights.safetensors").write_bytes(
                 (f / "weights.safetensors").read_bytes()[:-100]

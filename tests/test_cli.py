@@ -12,12 +12,18 @@ import mido
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from coconet import places
+from coconet.checkpoint import Checkpoint, save_checkpoint
 from coconet.chorale import load_chorale, save_chorale
-from coconet.cli import main
+from coconet.cli import build_parser, main
 from coconet.corpus import load_corpus
+from coconet.model import FastConfig, PaperConfig, build_network
+from coconet.predictor import load_predictor
 from coconet.reading import read_piece
+from coconet.settings import DEVICES, Settings
+from coconet.tilt import Tilt, save_tilt
 
 GOOD = np.full((4, 16), [[72], [67], [60], [48]])
 QUICK = ["--passes", "2", "--no-audio", "--threads", "1"]
@@ -114,6 +120,40 @@ def test_render_and_info(piece, tmp_path, capsys):
     assert "+0.00" in run(capsys, "info", places.tunings() / "secor-victorian.scl")[1].out
     code, said = run(capsys, "info", places.models() / "chorales")
     assert "valid_loss" in said.out
+
+
+def test_choices_and_defaults_are_those_of_the_settings():
+    """They stand there a second time, so that --help need not load torch."""
+    (commands,) = build_parser()._subparsers._group_actions
+    # --no-samples, which comes second, means the same setting.
+    train = {action.dest: action for action in reversed(commands.choices["train"]._actions)}
+    assert tuple(train["device"].choices) == DEVICES
+    settings = Settings()
+    for name in ("batch", "crop", "frames", "learning_rate", "resolution", "updates", "seed"):
+        assert f"({getattr(settings, name):g})" in train[name].help, name
+    assert f"({settings.samples_every})" in train["samples_every"].help
+    paper = PaperConfig()
+    assert f"({paper.layers})" in train["layers"].help
+    assert f"({paper.filters})" in train["filters"].help
+
+
+def test_weights_fitted_to_another_network_are_told_of(tmp_path, capsys):
+    config = FastConfig(step_width=16, beat_width=16, dilations=(1,), step_blocks=1)
+    network = build_network(config, torch.Generator().manual_seed(1))
+    folder = tmp_path / "model"
+    save_checkpoint(folder, Checkpoint(config, network.state_dict()))
+    write = ["generate", "--length", 16, "--model", folder, "--out", tmp_path, "--force", *QUICK]
+    name = load_predictor(folder).name
+    for fitted, tilt, told in (
+        ({"model": "model 0123456789ab"}, 1, True),
+        ({"model": "model 0123456789ab"}, 0, False),
+        ({"model": name}, 1, False),
+        ({}, 1, False),
+    ):
+        save_tilt(folder, Tilt(fifths=1, fitted=fitted))
+        code, said = run(capsys, *write, "--tilt", tilt)
+        assert code == 0, said.err
+        assert ("fitted to other weights" in said.err) is told, fitted
 
 
 def test_train_and_go_on(tmp_path, capsys):

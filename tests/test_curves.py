@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from coconet.colours import VOICE_COLOURS
-from coconet.curves import RUN_COLOURS, compare_runs, run_curves
+from coconet.curves import RUN_COLOURS, compare_curves, run_curves
 from coconet.grid import VOICES
 
 
@@ -44,7 +44,7 @@ def test_runs_differ_in_colour_or_stroke(runs):
 
 
 def test_the_comparison_has_a_panel_a_measurement_by_updates_and_minutes(runs):
-    figure = compare_runs(runs)
+    figure = compare_curves(runs)
     assert len(figure.axes) == 10
     assert [ax.get_xlabel() for ax in figure.axes] == ["update"] * 5 + ["minutes"] * 5
     for ax, voice, colour in zip(figure.axes[1:5], VOICES, VOICE_COLOURS, strict=True):
@@ -53,14 +53,14 @@ def test_the_comparison_has_a_panel_a_measurement_by_updates_and_minutes(runs):
 
 
 def test_a_first_steep_fall_leaves_the_rest_legible(runs):
-    figure = compare_runs(runs)
+    figure = compare_curves(runs)
     low, high = figure.axes[0].get_ylim()
     assert low < 0.5 < high < 0.6
 
 
 def test_a_run_without_a_likelihood_leaves_the_others_their_colours(runs):
     measured = {"run 1": [{"update": 30, "minutes": 60.0, "nats": 0.6, "error": 0.02}]}
-    figure = compare_runs(runs, likelihoods=measured, rules="nats a frame")
+    figure = compare_curves(runs, likelihoods=measured, rules="nats a frame")
     assert len(figure.axes) == 12
     panel = figure.axes[5]
     drawn = [line for line in panel.lines if len(line.get_xdata()) and line.get_marker() == "o"]

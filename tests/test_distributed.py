@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
 
 import pytest
 import torch
+import torch.distributed as dist
 from test_trainer import TINY
 
 from coconet.corpus import load_corpus, save_corpus
-from coconet.distributed import Group, join, speaks, started
+from coconet.distributed import Group, LostProcess, join, speaks, started
 from coconet.errors import ChoraleError
 from coconet.runs import read_curves
 from coconet.settings import Settings, write_settings
@@ -20,9 +22,9 @@ from coconet.training import train
 
 SETTINGS = Settings(
     model=TINY, updates=14, warmup=4, batch=5, crop=16, threads=1, valid_every=4, save_every=4,
-    samples_every=0, learning_rate=5e-3, device="cpu",
+    samples_every=0, learning_rate=5e-3, device="cpu", precision="float32",
 )  # fmt: skip
-#: The command `coconet`, but process 1 is killed in its tenth update.
+#: The command `coconet`, but the last process is killed in its tenth update.
 MORTAL = textwrap.dedent("""
     import os, signal, sys
     import coconet.training
@@ -31,7 +33,7 @@ MORTAL = textwrap.dedent("""
 
     class Mortal(Trainer):
         def step(self):
-            if self.update == 9 and self.group.rank == 1:
+            if self.update == 9 and self.group.rank == self.group.size - 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().step()
 
@@ -60,11 +62,11 @@ def config(chorales, tmp_path):
     return ["train", "--config", tmp_path / "config.yaml", "--data", tmp_path / "data.npz"]
 
 
-def torchrun(*arguments):
-    """Two processes on this machine; torchrun finds a free port."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+def torchrun(*arguments, processes=2):
+    """Processes on this machine; torchrun finds a free port."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return subprocess.run(
-        [*command, *map(str, arguments)],
+        [*command, f"--nproc-per-node={processes}", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -90,11 +92,11 @@ def test_two_processes_have_the_curve_of_one(alone, config, tmp_path):
 def test_when_one_is_killed_the_run_fails_clearly_and_goes_on(alone, chorales, config, tmp_path):
     script, run = tmp_path / "mortal.py", tmp_path / "run"
     script.write_text(MORTAL)
-    done = torchrun(script, *config, "--run-dir", run)
+    done = torchrun(script, *config, "--run-dir", run, processes=3)
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("coconet train:")]
     assert len(said) == 1
-    assert "process 0 of 2" in said[0] and "--resume" in said[0]
+    assert re.search("process [01] of 3", said[0]) and "--resume" in said[0]
     assert (run / "latest").read_text().strip() == "0000008"
     train(run, SETTINGS, chorales, resume=True, progress=False)
     assert_same_curve(read_curves(run), alone)
@@ -109,6 +111,35 @@ def test_alone_nothing_is_shared():
         assert numbers.tolist() == [0, 1, 2]
         assert group.any(True) and not group.any(False) and group.first(7) == 7
     assert speaks(ChoraleError("anything"))
+
+
+@pytest.fixture
+def rank(monkeypatch):
+    """Makes this process, to all appearances, one of three that torchrun started."""
+
+    def be(rank, port=1, agent=True):
+        environment = {"RANK": rank, "WORLD_SIZE": 3, "MASTER_ADDR": "localhost"}
+        environment |= {"MASTER_PORT": port, "TORCHELASTIC_USE_AGENT_STORE": agent}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, str(value))
+
+    return be
+
+
+@pytest.mark.parametrize("error", [LostProcess("gone"), ChoraleError("wrong")])
+def test_of_several_processes_the_first_that_asks_speaks(rank, error):
+    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    told = []
+    for number in (2, 0, 1):
+        rank(number, store.port)
+        told.append(speaks(error))
+    assert told == [True, False, False]
+
+
+def test_without_torchruns_store_a_lost_process_is_told_of_all_the_same(rank):
+    for number, expected in enumerate([(True, True), (True, False), (False, False)]):
+        rank(number, agent=False)
+        assert (speaks(LostProcess("gone")), speaks(ChoraleError("wrong"))) == expected
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 5), (2, 5), (3, 24), (7, 7), (4, 3)])

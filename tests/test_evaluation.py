@@ -1,7 +1,9 @@
 """Scores of whole splits: figures, comparisons, data, the short form, the command."""
 
 import csv
+import hashlib
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from coconet.evaluation import (
     SHORT,
     Scores,
     compare_scores,
+    data_name,
     evenly,
     load_pieces,
     score,
@@ -224,8 +227,20 @@ def test_the_command(chorales, models, tmp_path, capsys):
     assert "5 pieces" in said.out and "2 random orders" in said.out
     assert "100%" in said.err and "left" in said.err
     assert f"minus {models[0]}" in said.out
-    rows = out.read_text().splitlines()
-    assert len(rows) == 1 + 2 * 5
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["checkpoint"]).name for row in rows] == ["a"] * 5 + ["b"] * 5
+    assert {(out.parent / row["checkpoint"]).resolve() for row in rows} == set(map(Path, models))
+    assert {(row["split"], row["data"], row["update"]) for row in rows} == {
+        ("test", data_name(data), "")
+    }
+    assert all(row["precision"] in ("float32", "bfloat16") for row in rows)
+    digests = [
+        hashlib.sha256((Path(model) / "weights.safetensors").read_bytes()).hexdigest()
+        for model in models
+    ]
+    assert [row["sha"] for row in rows[::5]] == [digest[:12] for digest in digests]
+    assert len({row["key"] for row in rows}) == 5
     # An untrained network is about as wise as a uniform one.
     with out.open(encoding="utf-8", newline="") as file:
         nats = [float(row["nats"]) for row in csv.DictReader(file)]
@@ -265,3 +280,26 @@ def test_resolutions_are_not_mixed(models, tmp_path, capsys):
     save_checkpoint(tmp_path / "c", Checkpoint(config, network.state_dict(), resolution=8))
     assert main(["evaluate", models[0], str(tmp_path / "c")]) == 2
     assert "different resolutions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("splits", "asked", "told"),
+    [
+        (["train"], [], False),
+        (["train"], ["--split", "test"], False),
+        (["train"], ["--split", "train"], True),
+        (["train", "valid"], [], True),
+        (["train", "valid"], ["--split", "test"], False),
+        (["train", "test"], ["--split", "test"], True),
+        (None, ["--split", "train"], False),
+    ],
+)
+def test_a_model_that_trained_on_what_it_is_asked_is_told_of(tmp_path, capsys, splits, asked, told):
+    config = FastConfig(step_width=16, beat_width=16, dilations=(1,), step_blocks=1)
+    network = build_network(config, torch.Generator().manual_seed(1))
+    folder = tmp_path / "model"
+    save_checkpoint(folder, Checkpoint(config, network.state_dict(), {"splits": splits}))
+    asked = [*asked, "--pieces", "1", "--orders", "1", "--threads", "1"]
+    assert main(["evaluate", str(folder), *asked]) == 0
+    split = asked[1] if asked[0] == "--split" else "valid"
+    assert (f"trained on the split {split}" in capsys.readouterr().err) is told

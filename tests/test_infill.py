@@ -7,7 +7,14 @@ from mocks import Uniform
 from coconet.chorale import Chorale
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
-from coconet.infill import blank_chorale, changed_notes, choose_hidden, infill, quartet
+from coconet.infill import (
+    blank_chorale,
+    changed_notes,
+    choose_hidden,
+    infill,
+    quartet,
+    with_found_key,
+)
 
 PIECE = Chorale(np.full((4, 64), [[72], [67], [60], [48]]), upbeat=4)
 
@@ -92,3 +99,10 @@ def test_from_nothing():
     assert (made.grid > 0).all()
     with pytest.raises(ChoraleError, match="length"):
         blank_chorale(0)
+
+
+def test_the_key_is_found_in_the_notes():
+    bach = next(c for c in load_corpus("demo") if c.bwv == "244.3")
+    found = with_found_key(blank_chorale(bach.steps).replace(grid=bach.grid))
+    assert (found.tonic, found.mode, found.sharps) == (11, "minor", 2)
+    assert np.array_equal(found.grid, bach.grid)

@@ -18,6 +18,8 @@ SHORT = {
     "REFEREED": "1",
     "ORDERS": "1",
     "PAPER_UPDATES": "2",
+    "SAMPLES": "2",
+    "NEAREST": "1",
 }
 
 

@@ -12,6 +12,7 @@ from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 from coconet.theory import (
     find_key,
+    in_parallel,
     in_scale,
     intervals,
     key_sharps,
@@ -75,6 +76,17 @@ def test_the_mode_is_not_fooled_by_a_picardy_third():
     minor = np.tile(np.array([[72, 75, 79], [67, 68, 71], [63, 60, 62], [48, 44, 43]]), 8)
     ending = np.array([[72], [67], [64], [48]])
     assert find_key(np.hstack([minor, ending]), sharps=-3) == (0, "minor")
+
+
+@given(GRIDS)
+def test_cells_in_parallel_are_those_of_a_parallel(grid):
+    touched = np.zeros(grid.shape, bool)
+    pairs = list(itertools.combinations(range(len(grid)), 2))
+    for interval in (7, 0):
+        for pair, step in np.argwhere(parallels(grid, interval)):
+            for voice in pairs[pair]:
+                touched[voice, step : step + 2] = True
+    assert np.array_equal(in_parallel(grid), touched)
 
 
 def test_signatures_and_tonics_agree():

@@ -142,7 +142,7 @@ def test_it_learns_a_piece_by_heart(chorales, tmp_path):
     settings = Settings(
         model=FastConfig(step_width=32, beat_width=48, dilations=(1, 2), dropout=0),
         updates=250, warmup=20, batch=8, crop=32, valid_every=50, save_every=250, threads=1,
-        learning_rate=1e-2, ema=0.95,
+        learning_rate=1e-2, ema=0.95, frames=0.0,
     )  # fmt: skip
     rows = []
     train(

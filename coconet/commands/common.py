@@ -35,7 +35,23 @@ def open_predictor(options: argparse.Namespace) -> Any:
     if options.threads is not None and options.threads < 1:
         raise ChoraleError(f"--threads: expected 1 or more, got {options.threads}")
     model = places.models() / SHIPPED_MODEL if options.model is None else Path(options.model)
-    return load_predictor(model, threads=options.threads)
+    predictor = load_predictor(model, threads=options.threads)
+    if getattr(options, "tilt", 0):
+        tell(_fitted_to_others(predictor))
+    return predictor
+
+
+def _fitted_to_others(predictor: Any) -> list[str]:
+    """What to tell where the sampler's weights were fitted to other weights of the network."""
+    fitted = {} if predictor.tilt is None else predictor.tilt.fitted
+    name, _, own = predictor.name.rpartition(" ")
+    of = fitted.get("model")
+    if not isinstance(of, str) or of.rpartition(" ")[2] == own:
+        return []
+    return [
+        f"the sampler's weights of {name} were fitted to other weights of the network"
+        f" ({of}, here {own}); coconet fit-sampler fits them anew"
+    ]
 
 
 def read_source(

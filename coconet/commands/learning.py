@@ -1,12 +1,13 @@
-"""Commands that teach and examine: corpus, format, train, compare, evaluate."""
+"""Commands that teach and examine: corpus, format, train, compare, evaluate, fit-sampler."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coconet.commands.common import command_line
+from coconet.commands.common import command_line, tell
 from coconet.errors import ChoraleError
 
 
@@ -24,63 +25,32 @@ def train(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Show several training runs side by side."""
-    from dataclasses import asdict
-
+    from coconet.comparison import compare as compare_runs
     from coconet.files import validate_writable
-    from coconet.runs import read_curves, read_likelihoods
 
     if options.out is not None:
         validate_writable(Path(options.out), force=options.force)
-    names = list(dict.fromkeys(options.runs))
-    curves = {name: read_curves(name) for name in names}
-    likelihoods = {name: read_likelihoods(name) for name in names}
-    # Only what was measured by the same rules compares: those that most runs have.
-    rules = [rule for found in likelihoods.values() for rule in {one.rules for one in found}]
-    rule = max(rules, key=rules.count, default="")
-    shown = {
-        name: [asdict(one) for one in found if one.rules == rule]
-        for name, found in likelihoods.items()
-    }
-    heads = ("update", "minutes", "train_loss", "valid_loss", "accuracy")
-    heads += tuple(key for key in curves[names[0]][-1] if key.startswith("accuracy_"))
-    titles = (head.removeprefix("accuracy_").replace("_loss", "") for head in heads)
-    table = [["run", *titles, "best valid", "likelihood"]]
-    for name, rows in curves.items():
-        best = min((row["valid_loss"] for row in rows if "valid_loss" in row), default=None)
-        last = [rows[-1].get(head) for head in heads]
-        places = [".0f", ".1f", *[".3f"] * (len(heads) - 2)]
-        cells = [
-            "" if value is None else f"{value:{place}}"
-            for value, place in zip(last, places, strict=True)
-        ]
-        nats = shown[name][-1] if shown[name] else None
-        cells.append("" if best is None else f"{best:.3f}")
-        cells.append("" if nats is None else f"{nats['nats']:.3f} ± {nats['error']:.3f}")
-        table.append([name, *cells])
-    if not rule:
-        table = [line[:-1] for line in table]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for name, *cells in table:
-        row = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
-        print(f"{name:<{widths[0]}}  {'  '.join(row)}".rstrip())
-    if rule:
-        print(f"likelihood: {rule}")
-    others = sorted(set(rules) - {rule})
-    if others:
-        print(f"left out, measured by other rules: {'; '.join(others)}")
+    comparison = compare_runs(options.runs)
+    print(comparison.table())
     if options.out is not None:
-        from coconet.curves import compare_runs
+        from coconet.curves import compare_curves
         from coconet.plots import save_figure
 
-        figure = compare_runs(curves, likelihoods=shown if rule else None, rules=rule)
+        figure = compare_curves(
+            comparison.curves,
+            likelihoods=comparison.likelihoods if comparison.rules else None,
+            rules=comparison.rules,
+        )
         print(save_figure(figure, options.out, force=options.force))
     return 0
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Score checkpoints on a split."""
+    from coconet.checkpoint import resolve_checkpoint
     from coconet.evaluation import (
         SHORT,
+        data_name,
         evenly,
         load_pieces,
         score,
@@ -103,19 +73,37 @@ def evaluate(options: argparse.Namespace) -> int:
         if given:
             raise ChoraleError(f"--short fixes the pieces and orders: leave out {given[0]}")
         referee = Referee(orders=SHORT.orders, every=SHORT.every, **rules)
-        chorales = short_form(load_pieces(options.data, "valid"))
+        split = "valid"
+        chorales = short_form(load_pieces(options.data, split))
     else:
         orders = {} if options.orders is None else {"orders": options.orders}
         referee = Referee(**orders, **rules)
-        chorales = load_pieces(options.data, options.split or "valid")
+        split = options.split or "valid"
+        chorales = load_pieces(options.data, split)
         if options.pieces is not None:
             chorales = evenly(chorales, options.pieces)
-    predictors = [load_predictor(path, threads=options.threads) for path in options.checkpoints]
+    # A run at work may add a state meanwhile: what is loaded is what is written down.
+    folders = [resolve_checkpoint(path).resolve() for path in options.checkpoints]
+    predictors = [
+        load_predictor(folder, threads=options.threads, precision=options.precision)
+        for folder in folders
+    ]
+    for path, predictor in zip(options.checkpoints, predictors, strict=True):
+        if split in predictor.splits:
+            tell(
+                [
+                    f"{path} was trained on the split {split}:"
+                    " figures of pieces that it has seen say nothing about others"
+                ]
+            )
     if len({predictor.resolution for predictor in predictors}) > 1:
         raise ChoraleError("checkpoints of different resolutions don't compare: score each alone")
     results = []
-    for path, predictor in zip(options.checkpoints, predictors, strict=True):
-        results.append(score(predictor, chorales, referee, model=path))
+    data = data_name(options.data)
+    for path, folder, predictor in zip(options.checkpoints, folders, predictors, strict=True):
+        scores = score(predictor, chorales, referee, model=path)
+        sha = predictor.name.rpartition(" ")[2]
+        results.append(replace(scores, split=split, data=data, checkpoint=folder, sha=sha))
         if options.csv is not None:
             # After each model, so that an interruption loses only the one at work.
             write_scores(results, options.csv, force=options.force or len(results) > 1)
@@ -255,7 +243,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 
     fields: dict[str, Any] = {} if options.config is None else read_fields(options.config)
     names = ("batch", "crop", "learning_rate", "resolution", "splits", "seed", "threads")
-    names += ("device", "samples_every", "data", "init")
+    names += ("frames", "precision", "device", "samples_every", "data", "init")
     fields |= {key: getattr(options, key) for key in names if getattr(options, key) is not None}
     if options.updates is not None or options.minutes is not None:
         fields |= {"updates": options.updates, "minutes": options.minutes}

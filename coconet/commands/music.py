@@ -69,8 +69,7 @@ def infill(options: argparse.Namespace) -> int:
 
 def generate(options: argparse.Namespace) -> int:
     """Write chorales from nothing, or many harmonisations of a kept voice."""
-    from coconet.infill import blank_chorale, choose_hidden
-    from coconet.theory import find_key, key_sharps
+    from coconet.infill import blank_chorale, choose_hidden, with_found_key
 
     began = time.monotonic()
     if (options.keep is None) != (options.source is None):
@@ -95,12 +94,7 @@ def generate(options: argparse.Namespace) -> int:
 
     def find_keys(versions: list[Chorale]) -> list[Chorale]:
         """The model chose the keys of what it wrote from nothing."""
-        keyed = []
-        for version in versions:
-            tonic, mode = find_key(version.grid)
-            sharps = key_sharps(tonic, mode)
-            keyed.append(version.replace(tonic=tonic, mode=mode, sharps=sharps))
-        return keyed
+        return [with_found_key(version) for version in versions]
 
     name = options.name or (file_name(chorale, options.source) if options.source else "chorale")
     finish = find_keys if before is None else list
