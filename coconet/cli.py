@@ -305,7 +305,7 @@ def _fit_sampler(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--length", type=int, default=128, metavar="STEPS", help="of each, in sixteenths (128)"
     )
-    parser.add_argument("--passes", type=int, default=128, help="of the sampler (128)")
+    parser.add_argument("--passes", type=int, default=88, help="of the sampler (88)")
     parser.add_argument("--rounds", type=int, default=6, help="in which the weights move (6)")
     parser.add_argument("--seed", type=int, default=1, help="of all chance (1)")
     parser.add_argument("--force", action="store_true", help="replace weights that are there")
@@ -361,7 +361,7 @@ def _sampling(parser: Parser) -> None:
     group = parser.add_argument_group("sampling")
     group.add_argument("--count", type=int, default=1, metavar="N", help="versions to write (1)")
     group.add_argument("--model", metavar="DIR", help="a checkpoint; by default models/chorales")
-    group.add_argument("--passes", type=int, help="one a hidden cell, 64 to 128")
+    group.add_argument("--passes", type=int, help="one a hidden cell, 64 to 88")
     group.add_argument(
         "--temperature", type=float, default=1.0, help="0 likeliest, 1 as Bach, above bolder (1)"
     )

@@ -49,7 +49,7 @@ class FitSettings:
 
     samples: int = 48
     steps: int = 128
-    passes: int = 128
+    passes: int = 88
     rounds: int = 6
     seed: int = 1
 
@@ -101,7 +101,7 @@ def fit_tilt(
     Parameters
     ----------
     predictor : of 16 steps a whole note; its own `tilt` is not looked at
-    settings : 48 samples of 128 steps, 128 passes and 6 rounds by default
+    settings : 48 samples of 128 steps, 88 passes and 6 rounds by default
     start : the weights to begin with; `key` stays as it is
     target : the rates to come to, `bach_target` by default
     on_pass : as for `coconet.gibbs.sample`, passes counted within a round

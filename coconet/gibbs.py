@@ -105,16 +105,16 @@ class Schedule:
 
 
 def rule_of_thumb(hidden: np.ndarray) -> int:
-    """A number of passes that does for a region: one a hidden cell, 64 to 128.
+    """A number of passes that does for a region: one a hidden cell, 64 to 88.
 
-    The paper's rule is one a cell of the grid. Beyond 128 passes a chorale settles
+    The paper's rule is one a cell of the grid. With many more passes a chorale settles
     into what is most usual: fewer dissonances and less movement than in Bach's own
     (docs/model.md).
 
     >>> rule_of_thumb(np.ones((4, 16), bool))
     64
     """
-    return int(np.clip(hidden.sum(), 64, 128))
+    return int(np.clip(hidden.sum(), 64, 88))
 
 
 def sample(

@@ -125,7 +125,7 @@ def infill(
     ----------
     hidden : bool array, shape=(4, steps), as `choose_hidden` gives it; hidden
         rests are written too
-    passes : of the sampler; by default one a hidden cell, 64 to 128
+    passes : of the sampler; by default one a hidden cell, 64 to 88
     temperature : 0 takes the likeliest pitches
     tilt : how much the fitted weights of `predictor.tilt` count; 0 turns them off
     seed : of `numpy.random.default_rng`; version k is the same for any `count`
