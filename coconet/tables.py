@@ -28,7 +28,7 @@ RULE = "border-bottom:1px solid #bbbbbb"
 STRANGE = "background:#fde3d3;font-weight:bold"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table of text: the first column to the left, the others to the right.
 
@@ -58,6 +58,9 @@ class Table:
             [cell + "*" * ((i, j) in self.marked) for j, cell in enumerate(row)]
             for i, row in enumerate(self.rows)
         ]
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         lines = [list(self.header), *self.starred()]
