@@ -108,6 +108,8 @@ def evaluate(options: argparse.Namespace) -> int:
             # After each model, so that an interruption loses only the one at work.
             write_scores(results, options.csv, force=options.force or len(results) > 1)
     print(table(results))
+    if options.csv is not None:
+        print(options.csv)
     return 0
 
 
