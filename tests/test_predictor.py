@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mocks import random_weights
 
+from coconet import places
+from coconet.checkpoint import load_checkpoint
 from coconet.chorale import Chorale
 from coconet.corpus import crop, load_corpus
 from coconet.model import FastConfig, PaperConfig, build_network
-from coconet.predictor import NetworkPredictor
+from coconet.predictor import NetworkPredictor, load_predictor
 from coconet.referee import UNITS, Referee, score_piece
 
 FAST = FastConfig(step_width=8, beat_width=16, dilations=(1, 2), step_blocks=1, kernel=3)
@@ -79,3 +81,14 @@ def test_a_network_is_scored_in_windows_as_on_the_whole_piece(unit):
     np.testing.assert_allclose(found.frames, expected.frames, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(found.cells, expected.cells, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(found.right, expected.right)
+
+
+def test_what_is_shipped_belongs_together():
+    """The card is of a finished run on the train split, the sampler's weights of this network."""
+    folder = places.models() / "chorales"
+    predictor = load_predictor(folder)
+    card = load_checkpoint(folder).card
+    assert card["update"] == card["settings"]["updates"]
+    assert predictor.splits == ("train",)
+    assert predictor.tilt.fitted["model"] == predictor.name
+    assert " /" not in card["command"] and not card["data"].startswith("/")
