@@ -27,7 +27,7 @@ from coconet.encoding import lay_on_beats
 from coconet.errors import ChoraleError
 from coconet.grid import REST, STEPS_PER_QUARTER, validate_hidden, validate_pitches
 from coconet.theory import in_parallel
-from coconet.tilt import Tilt, draw, draw_in_turn, heard_key, home_pull
+from coconet.tilt import MOST, Tilt, draw, draw_in_turn, heard_key, home_pull
 
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
@@ -126,7 +126,8 @@ def sample(
     temperature: float = 1.0,
     tilt: float = 1.0,
     weights: Tilt | None = None,
-    rng: np.random.Generator,
+    pulls: Sequence[np.ndarray | None] | None = None,
+    rng: np.random.Generator | Sequence[np.random.Generator],
     fill_rests: bool = False,
     chunk: int = 16,
     on_pass: OnPass | None = None,
@@ -144,8 +145,10 @@ def sample(
     tilt : what the weights are multiplied by; 0 draws the cells of a pass
         independently
     weights : by default those that the predictor carries (`predictor.tilt`), if any
-    rng : parent of one child generator a chorale, so that a chorale comes out
-        the same whatever stands beside it in the batch (for a given chunk size)
+    pulls : for each chorale None, or nats added to the model's log-probabilities:
+        float array that broadcasts to (4, steps, pitches)
+    rng : one generator a chorale, or the parent of as many children, so that a
+        chorale comes out the same whatever stands beside it in the batch
     fill_rests : write into hidden rests too; by default they stay rests
     chunk : chorales in one forward pass
     on_pass : called after each pass of each chunk with the number of passes done
@@ -160,7 +163,7 @@ def sample(
     ------
     ChoraleError
         For hidden arrays of another shape, kept pitches that the model doesn't
-        know, and where nothing is hidden.
+        know, pulls that don't fit, and where nothing is hidden.
     """
     schedule = schedule or Schedule()
     if not chorales or len(chorales) != len(hidden):
@@ -174,7 +177,16 @@ def sample(
         _free_cells(chorale, region, predictor.pitches, fill_rests)
         for chorale, region in zip(chorales, hidden, strict=True)
     ]
-    children = rng.spawn(len(chorales))
+    children = rng.spawn(len(chorales)) if isinstance(rng, np.random.Generator) else list(rng)
+    if len(children) != len(chorales):
+        raise ChoraleError(f"rng: expected {len(chorales)} generators, got {len(children)}")
+    pulls = [None] * len(chorales) if pulls is None else list(pulls)
+    if len(pulls) != len(chorales):
+        raise ChoraleError(f"pulls: expected {len(chorales)}, one a chorale, got {len(pulls)}")
+    factors = [
+        None if pull is None else _factors(pull, chorale.steps, predictor.pitches)
+        for pull, chorale in zip(pulls, chorales, strict=True)
+    ]
     # Pieces of like length share a chunk; the order of the results is the caller's.
     order = sorted(range(len(chorales)), key=lambda i: chorales[i].steps)
     grids: list[np.ndarray] = [chorale.grid for chorale in chorales]
@@ -188,6 +200,7 @@ def sample(
             schedule,
             temperature,
             weights,
+            [factors[i] for i in picked],
             [children[i] for i in picked],
             None if on_pass is None else _after(on_pass, first // chunk * schedule.passes),
         )
@@ -240,6 +253,7 @@ def _anneal(
     schedule: Schedule,
     temperature: float,
     tilt: Tilt,
+    factors: Sequence[np.ndarray | None],
     children: Sequence[np.random.Generator],
     on_pass: OnPass | None,
 ) -> list[np.ndarray]:
@@ -258,8 +272,12 @@ def _anneal(
         """Predict the hidden cells and draw those whose turn it is."""
         if hidden.any():
             found = predictor.predict(grids, hidden, layout.outside)
+            if keys or any(factor is not None for factor in factors):
+                found = found.copy()
+            for item, (factor, (start, end)) in enumerate(zip(factors, layout.spans, strict=True)):
+                if factor is not None:
+                    found[item, :, start:end] *= factor
             if tilt:
-                found = found.copy() if keys else found
                 for item, key in keys.items():
                     phrase = phrases[item]
                     left = course.again(number, least=STAYS * course.most) / course.most
@@ -341,6 +359,22 @@ def _blocks(
     chosen = np.zeros((4, beats), bool)
     chosen[:, begin:end] = (order == best[window]) & (order > 0)
     return chosen.repeat(STEPS_PER_QUARTER, axis=1)
+
+
+def _factors(pull: np.ndarray, steps: int, pitches: tuple[int, int]) -> np.ndarray:
+    """What a pull multiplies probabilities by: at most 1, the largest of each cell 1."""
+    low, high = pitches
+    pull = np.asarray(pull)
+    shape = (4, steps, high - low + 1)
+    fits = pull.ndim == 3 and all(
+        own in (1, whole) for own, whole in zip(pull.shape, shape, strict=True)
+    )
+    if not fits or pull.dtype.kind != "f" or not np.isfinite(pull).all():
+        raise ChoraleError(
+            f"pulls: expected finite nats that broadcast to {shape}, "
+            f"got {pull.dtype} of shape {pull.shape}"
+        )
+    return np.exp(np.clip(pull - pull.max(-1, keepdims=True), -MOST, 0)).astype(np.float32)
 
 
 def tilt_of(predictor: Predictor) -> Tilt:

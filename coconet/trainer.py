@@ -29,7 +29,7 @@ from coconet.crops import Batch, Crops, fixed_batches, make_batch, pieces_of
 from coconet.distributed import Group
 from coconet.errors import ChoraleError
 from coconet.grid import VOICES, validate_pitches
-from coconet.model import FastNetwork, build_network, use_generator
+from coconet.model import FastNetwork, build_network, config_fields, use_generator
 from coconet.precision import type_name, working_type
 from coconet.settings import Settings, learning_rate
 
@@ -106,7 +106,11 @@ class Trainer:
         # Fresh weights are drawn on the processor: the same on every device.
         network = build_network(settings.model, torch.Generator().manual_seed(settings.seed))
         if init is not None:
-            if init.config != settings.model:
+            # Dropout is no part of what was learned: a run may go on with more of it.
+            known, wanted = (
+                {**config_fields(c), "dropout": 0} for c in (init.config, settings.model)
+            )
+            if known != wanted:
                 raise ChoraleError(
                     f"--init: the checkpoint's network is {init.config}, the run's {settings.model}"
                 )

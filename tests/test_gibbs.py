@@ -97,6 +97,34 @@ def test_draws_follow_the_probabilities_and_the_temperature():
     assert (edge == 37).all()
 
 
+def test_a_pull_joins_the_model_in_every_pass():
+    chorale = Chorale(np.random.default_rng(3).integers(36, 82, (4, 18)), upbeat=2)
+    hidden = np.zeros((4, 18), bool)
+    hidden[1:3, 5:] = True
+    pull = np.full((1, 1, 46), -50.0)
+    pull[..., 0::12] = 0  # of 36-81: C alone
+    still = np.zeros((4, 18, 46))
+    for weights in (None, Tilt(fifths=3, octaves=3)):
+        (pulled,) = run(Uniform(), [chorale], [hidden], pulls=[pull], weights=weights)
+        assert (pulled[hidden] % 12 == 0).all()
+        assert (pulled[~hidden] == chorale.grid[~hidden]).all()
+        free, same = (
+            run(Uniform(), [chorale], [hidden], pulls=pulls, weights=weights)[0]
+            for pulls in (None, [still])
+        )
+        assert (free == same).all() and (free[hidden] % 12 != 0).any()
+
+
+def test_a_generator_for_each_chorale_is_its_whole_chance():
+    chorales = [Chorale(np.full((4, 12 + n), 60)) for n in range(3)]
+    hidden = [np.ones(c.grid.shape, bool) for c in chorales]
+    parent = np.random.default_rng(8)
+    together = run(Uniform(), chorales, hidden, rng=parent)
+    children = np.random.default_rng(8).spawn(3)
+    alone = run(Uniform(), chorales[2:], hidden[2:], rng=children[2:])
+    assert (together[2] == alone[0]).all()
+
+
 def test_the_callback_sees_each_pass():
     chorale = load_corpus("demo")[0]
     seen = []
@@ -222,6 +250,17 @@ BASE = Chorale(np.full((4, 8), 60))
         ([], [], {}, "one hidden array a chorale"),
         ([Chorale(np.full((8, 8), 60))], [np.ones((8, 8), bool)], {}, "four voices, got 8"),
         ([BASE], [np.ones((4, 8), bool)], {"temperature": -1}, "temperature"),
+        ([BASE], [np.ones((4, 8), bool)], {"rng": []}, "expected 1 generators, got 0"),
+        ([BASE], [np.ones((4, 8), bool)], {"pulls": []}, "pulls: expected 1, one a chorale"),
+        *(
+            ([BASE], [np.ones((4, 8), bool)], {"pulls": [pull]}, "pulls: expected finite nats")
+            for pull in (
+                np.zeros((4, 8)),
+                np.zeros((4, 7, 46)),
+                np.zeros((1, 1, 46), int),
+                np.full((1, 1, 46), np.nan),
+            )
+        ),
         ([BASE], [np.ones((4, 8), bool)], {"temperature": np.nan}, "temperature"),
         ([BASE], [np.ones((4, 8), bool)], {"tilt": -1}, "tilt: expected 0 or more, got -1"),
         (
