@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from coconet import __version__
-from coconet.errors import ChoraleError
+from coconet.errors import INTERRUPTED, ChoraleError
 from coconet.precision import PRECISIONS
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -374,6 +373,18 @@ def _sampling(parser: Parser) -> None:
     )
     group.add_argument("--seed", type=int, default=1, help="same seed, same music (1)")
     group.add_argument("--threads", type=int, help="for torch; its own choice")
+
+
+def _workers(parser: Parser) -> None:
+    group = parser.add_argument_group("cores and machines; the result is the same on any")
+    group.add_argument(
+        "--workers", type=int, default=1, metavar="W", help="processes of this machine (1)"
+    )
+    group.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="use the workers of this Dask scheduler, such as tcp://192.168.1.5:8786",
+    )
 
 
 def _outputs(parser: Parser) -> None:

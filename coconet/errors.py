@@ -7,3 +7,7 @@ class ChoraleError(ValueError):
     The message is one line for a person: what was expected, what came, where
     (voice, step, value; file and line) and the likely cause.
     """
+
+
+#: Exit code of a command that Ctrl-C ended.
+INTERRUPTED = 130

@@ -210,8 +210,9 @@ def table(results: Sequence[Scores]) -> str:
     unit, rules = first.referee.unit, first.referee
     orders = f"{rules.orders} {rules.order} order{'s' * (rules.orders > 1)}"
     steps = "" if rules.every == 1 else f", one step in {rules.every}"
+    pieces = found[0].pieces
     lines = [
-        f"nats a {unit}: {found[0].pieces} pieces, {found[0].frames:,} frames,"
+        f"nats a {unit}: {pieces} piece{'s' * (pieces > 1)}, {found[0].frames:,} frames,"
         f" {found[0].notes:,} notes{steps}",
         f"{orders} of {unit}s, seed {rules.seed}, resolution {first.resolution}",
         "",
@@ -219,7 +220,7 @@ def table(results: Sequence[Scores]) -> str:
     ]
     for scores, summary in zip(results, found, strict=True):
         lines.append(
-            f"{scores.model:<{width}}  {summary.nats:>6.3f} ± {summary.error:.3f}"
+            f"{scores.model:<{width}}  {_with_error(f'{summary.nats:>6.3f}', summary.error)}"
             f"  {summary.median:>6.3f} {summary.p90:>6.2f} {summary.p99:>6.2f}"
             f"  {summary.surprises:>7.1%}  {scores.seconds / 60:>7.1f}"
         )
@@ -234,10 +235,14 @@ def table(results: Sequence[Scores]) -> str:
         lines += ["", f"minus {names[0]}, piece by piece (below zero is better)"]
         for scores in results[1:]:
             difference = compare_scores(first, scores)
-            lines.append(
-                f"{scores.model:<{width}}  {difference.mean:>+6.3f} ± {difference.error:.3f}"
-            )
+            told = _with_error(f"{difference.mean:>+6.3f}", difference.error)
+            lines.append(f"{scores.model:<{width}}  {told}".rstrip())
     return "\n".join(lines)
+
+
+def _with_error(mean: str, error: float) -> str:
+    """A mean and its error, in 14 columns; one piece has no error."""
+    return f"{mean:<14}" if math.isnan(error) else f"{mean} ± {error:.3f}"
 
 
 def load_pieces(data: Path | str | None = None, split: str = "valid") -> list[Chorale]:

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from coconet.checkpoint import load_checkpoint
-from coconet.corpus import load_corpus
+from coconet.corpus import load_corpus, save_corpus
 from coconet.crops import Crops, make_batch, pieces_of
-from coconet.errors import ChoraleError
+from coconet.errors import INTERRUPTED, ChoraleError
 from coconet.grid import RANGES, REST
 from coconet.model import FastConfig, PaperConfig
 from coconet.reading import read_piece
 from coconet.runs import read_curves, read_settings
-from coconet.settings import Settings
+from coconet.settings import Settings, write_settings
 from coconet.trainer import Trainer
 from coconet.training import train
 
@@ -239,7 +239,13 @@ def test_a_used_folder_or_an_empty_one_is_refused(chorales, tmp_path):
 
 
 def start(run):
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(run)], stderr=subprocess.PIPE)
+    return started([sys.executable, "-c", SCRIPT, run], run)
+
+
+def started(command, run):
+    """The process of a command that trains, once it has saved a state."""
+    command = list(map(str, command))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not (run / "latest").exists():
         assert process.poll() is None, process.stderr.read()
@@ -279,6 +285,19 @@ def test_the_first_ctrl_c_finishes_the_update_and_saves(tmp_path):
     checkpoint = load_checkpoint(run)
     assert checkpoint.card["update"] > 0
     assert f"{checkpoint.card['update']:07d}" == (run / "latest").read_text().strip()
+
+
+def test_the_command_says_that_it_was_stopped(chorales, tmp_path):
+    run, data = tmp_path / "run", tmp_path / "data.npz"
+    save_corpus(chorales, data, source="two splits")
+    write_settings(tmp_path / "config.yaml", replace(SHORT, updates=100_000, save_every=1))
+    command = [sys.executable, "-m", "coconet", "train", "--data", data, "--run", run]
+    process = started([*command, "--config", tmp_path / "config.yaml"], run)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED, err
+    update = int((run / "latest").read_text())
+    assert f"stopped after {update:,} of 100,000 updates: --resume goes on" in err.decode()
 
 
 def test_targets_are_the_hidden_pitches_within_the_piece():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coconet.commands.common import command_line, tell
-from coconet.errors import ChoraleError
+from coconet.errors import INTERRUPTED, ChoraleError
 
 
 def train(options: argparse.Namespace) -> int:
@@ -232,10 +232,16 @@ def _train(options: argparse.Namespace) -> int:
         },
         on_row=draw_curves,
     )
-    if started()[0] == 0:
-        print(f"{folder}: config.json and weights.safetensors are a checkpoint, ready for --model")
-        if not settings.held_out:
-            print(f"note: trained on {', '.join(settings.splits)}: not for evaluation")
+    if started()[0] != 0:
+        return 0
+    print(f"{folder}: config.json and weights.safetensors are a checkpoint, ready for --model")
+    if not settings.held_out:
+        print(f"note: trained on {', '.join(settings.splits)}: not for evaluation")
+    updates = read_settings(run).updates
+    if updates is None or int(folder.name) < updates:
+        of = "" if updates is None else f" of {updates:,}"
+        tell([f"stopped after {int(folder.name):,}{of} updates: --resume goes on"])
+        return INTERRUPTED
     return 0
 
 
