@@ -235,7 +235,7 @@ def load_chorale(path: Path | str) -> Chorale:
     sidecar = path.with_suffix(".json")
     if not sidecar.exists():
         return Chorale(grid, title=path.stem, assumed=(*DEFAULTS, "onsets"))
-    return _from_sidecar(grid, read_json(sidecar), sidecar)
+    return chorale_from_sidecar(grid, read_json(sidecar), sidecar)
 
 
 def read_array(path: Path | str) -> np.ndarray:
@@ -281,7 +281,11 @@ def sidecar_of(chorale: Chorale) -> dict[str, Any]:
     }
 
 
-def _from_sidecar(grid: np.ndarray, side: dict[str, Any], path: Path) -> Chorale:
+def chorale_from_sidecar(grid: np.ndarray, side: dict[str, Any], path: Path) -> Chorale:
+    """The chorale of a grid and what a sidecar says of it; `path` is for complaints.
+
+    Raises ChoraleError for another format, a contradiction, or a field that can't be.
+    """
     if side.get("format") != FORMAT:
         raise ChoraleError(f"{path}: expected sidecar format {FORMAT}, got {side.get('format')!r}")
     said = (side.get("voices", grid.shape[0]), side.get("steps", grid.shape[1]))

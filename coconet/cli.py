@@ -68,6 +68,7 @@ def build_parser() -> Parser:
     for add in (
         _infill,
         _generate,
+        _replace,
         _render,
         _info,
         _report,
@@ -127,7 +128,10 @@ def _infill(commands: argparse._SubParsersAction) -> None:
 
 def _generate(commands: argparse._SubParsersAction) -> None:
     parser = _command(
-        commands, "generate", "write chorales from nothing, or to a kept voice", module="music"
+        commands,
+        "generate",
+        "write chorales from nothing, or many harmonisations of a kept voice",
+        module="generating",
     )
     parser.add_argument("--length", type=int, metavar="STEPS", help="in sixteenths (128)")
     parser.add_argument("--keep", metavar="VOICES", help="voices to keep; needs --from")
@@ -136,8 +140,58 @@ def _generate(commands: argparse._SubParsersAction) -> None:
         "--as", dest="as_", metavar="VOICES", help="which voices the source's are, such as bass"
     )
     parser.add_argument("--tempo", type=float, help="quarter notes a minute (72)")
-    _sampling(parser)
+    parser.add_argument(
+        "--stack", type=int, default=1, metavar="K", help="quartets on top of each other (1)"
+    )
+    _together(parser)
+    _sampling(parser, threads=False)
+    _workers(parser)
     _outputs(parser)
+    parser.add_argument(
+        "--no-sheet",
+        dest="sheet",
+        action="store_false",
+        help="several versions: no contact sheet, and no table to choose from",
+    )
+
+
+def _replace(commands: argparse._SubParsersAction) -> None:
+    parser = _command(
+        commands,
+        "replace",
+        "rewrite a chorale voice by voice, each fed by the one before",
+        module="replacing",
+    )
+    parser.add_argument("source", metavar="IN", help=f"{SOURCE}; an array of segments too")
+    parser.add_argument("--rounds", type=int, metavar="N", help="each leaves a quartet (4)")
+    parser.add_argument(
+        "--order", metavar="VOICES", help="that a round replaces, in turn (soprano,…,bass)"
+    )
+    parser.add_argument("--keep", metavar="VOICES", help="kept for good, in every quartet")
+    parser.add_argument("--quartet", type=int, metavar="K", help="of a stack of quartets, from 1")
+    _together(parser)
+    segments = parser.add_argument_group("segments (by default the piece is written as a whole)")
+    segments.add_argument(
+        "--segments", action="store_true", help="phrase by phrase, each on 32 steps"
+    )
+    segments.add_argument(
+        "--lengths", metavar="40,32:48,…", help="of the phrases in steps, true or model:true"
+    )
+    segments.add_argument(
+        "--by", metavar="HOW", help="where phrases end: fermatas or bars:N (fermatas)"
+    )
+    segments.add_argument(
+        "--drop-repeats", action="store_true", help="leave phrases out that come again"
+    )
+    segments.add_argument(
+        "--legacy",
+        action="store_true",
+        help="store the array in C and minus 30, as old programs do",
+    )
+    _sampling(parser, passes="of a replacement (64)", threads=False)
+    _workers(parser)
+    _outputs(parser, folder="numpy_chorales, or segmented_chorales with --segments")
+    parser.set_defaults(out=None)
 
 
 def _render(commands: argparse._SubParsersAction) -> None:
@@ -356,11 +410,13 @@ def _doctor(commands: argparse._SubParsersAction) -> None:
     _command(commands, "doctor", "tell what is installed, what is missing, and the exact fix")
 
 
-def _sampling(parser: Parser) -> None:
+def _sampling(
+    parser: Parser, *, passes: str = "one a hidden cell, 64 to 88", threads: bool = True
+) -> None:
     group = parser.add_argument_group("sampling")
     group.add_argument("--count", type=int, default=1, metavar="N", help="versions to write (1)")
     group.add_argument("--model", metavar="DIR", help="a checkpoint; by default models/chorales")
-    group.add_argument("--passes", type=int, help="one a hidden cell, 64 to 88")
+    group.add_argument("--passes", type=int, help=passes)
     group.add_argument(
         "--temperature", type=float, default=1.0, help="0 likeliest, 1 as Bach, above bolder (1)"
     )
@@ -372,7 +428,17 @@ def _sampling(parser: Parser) -> None:
         help="times the checkpoint's fitted weights against parallels; 0 turns them off (1)",
     )
     group.add_argument("--seed", type=int, default=1, help="same seed, same music (1)")
-    group.add_argument("--threads", type=int, help="for torch; its own choice")
+    if threads:
+        group.add_argument("--threads", type=int, help="for torch; its own choice")
+
+
+def _together(parser: Parser) -> None:
+    parser.add_argument(
+        "--together",
+        type=float,
+        metavar="W",
+        help="how much quartets heed those before them, 0 (not at all) to 1",
+    )
 
 
 def _workers(parser: Parser) -> None:
@@ -387,11 +453,9 @@ def _workers(parser: Parser) -> None:
     )
 
 
-def _outputs(parser: Parser) -> None:
+def _outputs(parser: Parser, *, folder: str = "numpy_chorales") -> None:
     group = parser.add_argument_group("output")
-    group.add_argument(
-        "--out", default="numpy_chorales", metavar="DIR", help="folder (numpy_chorales)"
-    )
+    group.add_argument("--out", default=folder, metavar="DIR", help=f"folder ({folder})")
     group.add_argument("--name", help="of the files; by default from the source")
     group.add_argument("--no-audio", action="store_true", help="no WAV")
     group.add_argument("--force", action="store_true", help="replace existing files")

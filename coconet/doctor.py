@@ -58,7 +58,7 @@ class Package:
     essential: bool = True
 
 
-#: Every package that pyproject.toml names as needed to run.
+#: Every package that pyproject.toml names as needed to run, on one machine or on several.
 PACKAGES = (
     Package("numpy", "numpy", "everything"),
     Package("torch", "torch", "the model"),
@@ -74,6 +74,8 @@ PACKAGES = (
     Package("midi2audio", "midi2audio", "sound by FluidSynth", essential=False),
     Package("pyyaml", "yaml", "settings in YAML files", essential=False),
     Package("jupyterlab", "jupyterlab", "the notebooks", essential=False),
+    Package("joblib", "joblib", "several processes (--workers)", essential=False),
+    Package("distributed", "distributed", "several machines (--dask)", essential=False),
 )
 
 

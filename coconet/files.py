@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from coconet.errors import ChoraleError
@@ -66,6 +66,36 @@ def atomic_path(path: Path, *, force: bool = True) -> Iterator[Path]:
         raise ChoraleError(f"{path}: could not be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_files(paths: Sequence[Path], *, force: bool = True) -> Iterator[Path]:
+    """Yield a temporary folder; move files of these names out of it if the block succeeds.
+
+    The block makes a file there for the name of each of `paths`, which lie in one
+    folder; missing folders are made. The files arrive in the order of `paths`. Where
+    anything fails nothing is moved and no folder is left. Raises ChoraleError for what
+    `validate_writable` refuses and for any OSError in the block.
+    """
+    paths = [validate_writable(path, force=force) for path in paths]
+    folder = paths[0].parent
+    fresh, done = not folder.exists(), False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".coconet-", dir=folder) as temporary:
+            yield Path(temporary)
+            made = [Path(temporary, path.name) for path in paths]
+            for path in made:
+                path.stat()  # all are there, or none is moved
+            for source, path in zip(made, paths, strict=True):
+                os.replace(source, path)
+        done = True
+    except OSError as error:
+        raise ChoraleError(f"{folder}: could not be written ({error.strerror})") from error
+    finally:
+        if fresh and not done:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def write_text(path: Path, text: str, *, force: bool = True) -> None:

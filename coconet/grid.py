@@ -52,10 +52,17 @@ def voice_index(name: str) -> int:
 
 
 def voice_indices(names: str | Iterable[str]) -> tuple[int, ...]:
-    """Rows of several voices, from names or from a string with commas."""
+    """Rows of several voices, from names or from a string with commas.
+
+    Raises ChoraleError for a voice that is unknown or named twice.
+    """
     if isinstance(names, str):
         names = names.split(",")
-    return tuple(sorted({voice_index(name) for name in names}))
+    rows = sorted(voice_index(name) for name in names)
+    twice = [VOICES[row] for row, following in pairwise(rows) if row == following]
+    if twice:
+        raise ChoraleError(f"voices: {twice[0]} is named twice")
+    return tuple(rows)
 
 
 def validate_grid(grid: object, *, voices: int | None = None, name: str = "grid") -> np.ndarray:

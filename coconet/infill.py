@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from coconet import __version__
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
 from coconet.gibbs import OnPass, Schedule, rule_of_thumb, sample, tilt_of
@@ -238,6 +239,7 @@ def changed_notes(
 def surroundings(predictor: Predictor) -> dict[str, Any]:
     """What a result depends on besides its arguments."""
     return {
+        "coconet": __version__,
         "model": getattr(predictor, "name", type(predictor).__name__),
         "precision": getattr(predictor, "precision", "float32"),
         "torch": torch.__version__,

@@ -6,9 +6,6 @@ moved there together, so that a failure leaves nothing half-made.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +13,7 @@ import numpy as np
 
 from coconet.chorale import Chorale, save_chorale
 from coconet.errors import ChoraleError
-from coconet.files import validate_writable
+from coconet.files import atomic_files, validate_writable
 
 SUFFIXES = (".npy", ".json", ".mid", ".musicxml", ".svg", ".png", ".wav")
 
@@ -68,39 +65,54 @@ def write_all(
         For a file that exists (unless `force`) or can't be written, and where
         no synthesiser works; then none of the files is made.
     """
-    from coconet.midi import write_midi
-    from coconet.musicxml import write_musicxml
-    from coconet.plots import before_after, piano_roll_figure, save_figure
-    from coconet.score import engrave
-
     paths = paths_of(folder, name, audio=audio)
     validate_outputs(folder, [name], audio=audio, force=force)
-    fresh = not folder.exists()
-    done = False
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".coconet-", dir=folder) as temporary:
-            made = {path.suffix: Path(temporary) / path.name for path in paths}
-            save_chorale(chorale, made[".npy"])
-            write_midi(chorale, made[".mid"])
-            write_musicxml(chorale, made[".musicxml"])
-            engrave(chorale, hidden=hidden).save(made[".svg"])
-            if before is None or hidden is None:
-                figure = piano_roll_figure(chorale)
-            else:
-                figure = before_after(before, chorale, hidden)
-            save_figure(figure, made[".png"])
-            if audio:
-                from coconet.render import render
-
-                render(chorale, made[".wav"])
-            for path in paths:
-                os.replace(made[path.suffix], path)
-        done = True
-    except OSError as error:
-        raise ChoraleError(f"{folder}: could not be written ({error.strerror})") from error
-    finally:
-        if fresh and not done:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    with atomic_files(paths, force=force) as temporary:
+        forms = [path.suffix for path in paths]
+        write_forms(chorale, temporary / paths[0].name, forms, before=before, hidden=hidden)
     return paths
+
+
+def write_forms(
+    chorale: Chorale,
+    path: Path,
+    suffixes: Sequence[str] = SUFFIXES,
+    *,
+    before: Chorale | None = None,
+    hidden: np.ndarray | None = None,
+) -> None:
+    """Write a chorale in some forms beside each other, one by one.
+
+    Parameters
+    ----------
+    path : of its array, NAME.npy, in a folder that is there; the other files have
+        the same name with another suffix
+    suffixes : of those to write; the array and its sidecar always are
+    before, hidden : as for `write_all`
+
+    Raises ChoraleError as the writers do; what was written before stays.
+    """
+    save_chorale(chorale, path)
+    made = {suffix: path.with_suffix(suffix) for suffix in suffixes}
+    if ".mid" in made:
+        from coconet.midi import write_midi
+
+        write_midi(chorale, made[".mid"])
+    if ".musicxml" in made:
+        from coconet.musicxml import write_musicxml
+
+        write_musicxml(chorale, made[".musicxml"])
+    if ".svg" in made:
+        from coconet.score import engrave
+
+        engrave(chorale, hidden=hidden).save(made[".svg"])
+    if ".png" in made:
+        from coconet.plots import before_after, piano_roll_figure, save_figure
+
+        marked = before is not None and hidden is not None
+        figure = before_after(before, chorale, hidden) if marked else piano_roll_figure(chorale)
+        save_figure(figure, made[".png"])
+    if ".wav" in made:
+        from coconet.render import render
+
+        render(chorale, made[".wav"])

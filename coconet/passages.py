@@ -1,13 +1,13 @@
 """The passage of a corpus that is nearest to a passage of a piece.
 
 A model that learned its music by heart would write passages that stand in the
-corpus. Passages are compared cell by cell, in the same voices, up to a
-transposition that moves all voices alike.
+corpus. Passages are compared cell by cell, in the same voices, or by their harmony
+in whichever voices, up to a transposition that moves all voices alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,10 @@ from coconet.grid import REST, STEPS_PER_QUARTER, validate_grid
 #: Every transposition up to this many semitones either way, the nearest first.
 FURTHEST = 12
 SHIFTS = sorted(range(-FURTHEST, FURTHEST + 1), key=lambda semitones: (abs(semitones), semitones))
+#: Every transposition of pitch classes, the nearest first.
+TURNS = sorted(range(-6, 6), key=lambda semitones: (abs(semitones), semitones))
+#: How many steps of a beat a pitch class can sound.
+LEVELS = np.arange(1, STEPS_PER_QUARTER + 1)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Passage:
     number : which chorale of the corpus, from 0; bwv, title : its own
     at : half-open pair of steps of that chorale
     semitones : by how much its passage moves to lie over the piece's
-    share : of cells that are then equal, 0-1
+    share : of its cells that are then equal, or of its harmony, 0-1
     """
 
     span: tuple[int, int]
@@ -49,7 +53,7 @@ class Passage:
 
     @property
     def distance(self) -> float:
-        """Share of cells that differ."""
+        """Share of cells that differ, or of the harmony."""
         return 1 - self.share
 
 
@@ -72,52 +76,50 @@ def nearest_passage(
     ChoraleError
         For a length of no whole beats, or where the piece or every chorale is shorter.
     """
-    if length < STEPS_PER_QUARTER or length % STEPS_PER_QUARTER:
-        raise ChoraleError(f"length: expected steps that make whole beats, got {length}")
-    grid, first = _grid_of(piece)
-    own = _beats(grid, first)
-    window = length // STEPS_PER_QUARTER
-    if len(own) < window:
-        raise ChoraleError(
-            f"piece: expected at least {window} whole beats, got {len(own)};"
-            " choose a shorter length"
-        )
-    starts, beats, valid = [], [], []
-    for chorale in chorales:
-        theirs, offset = _grid_of(chorale)
-        cut = _beats(theirs, offset)
-        beats.append(cut)
-        starts.append(np.arange(len(cut)) * STEPS_PER_QUARTER + offset)
-        valid.append(np.arange(len(cut)) + window <= len(cut))
-    lengths = [len(cut) for cut in beats]
-    if not any(count >= window for count in lengths):
-        raise ChoraleError(f"corpus: expected a chorale of {window} whole beats or more")
-    corpus = np.concatenate(beats)  # beats, 16 cells
-    fits = np.concatenate(valid)[: len(corpus) - window + 1]
-    best = (-1, 0, 0, 0)
-    for semitones in SHIFTS:
+
+    def equal_cells(own: np.ndarray, corpus: np.ndarray, semitones: int) -> np.ndarray:
         moved = np.where(own != REST, own - semitones, REST)
-        equal = np.array([np.count_nonzero(corpus == beat, axis=1) for beat in moved], np.int32)
-        # A passage's cells lie along a diagonal: its k-th beat over the other's k-th beat.
-        rows, columns = len(own) - window + 1, len(corpus) - window + 1
-        total = sum(equal[k : k + rows, k : k + columns] for k in range(window))
-        total = np.where(fits, total, -1)
-        here, there = np.unravel_index(np.argmax(total), total.shape)
-        if total[here, there] > best[0]:
-            best = (int(total[here, there]), int(here), int(there), semitones)
-    count, here, there, semitones = best
-    number = int(np.searchsorted(np.cumsum(lengths), there, side="right"))
-    start = first + here * STEPS_PER_QUARTER
-    at = int(np.concatenate(starts)[there])
-    return Passage(
-        span=(start, start + length),
-        number=number,
-        bwv=chorales[number].bwv,
-        title=chorales[number].title,
-        at=(at, at + length),
-        semitones=semitones,
-        share=count / (4 * length),
-    )
+        equal = [(beat[:, None] == corpus.T).view(np.uint8).sum(0, np.uint8) for beat in moved]
+        return np.array(equal) / np.float32(own.shape[1])
+
+    return _nearest(piece, chorales, length, _cells, equal_cells, SHIFTS)
+
+
+def nearest_harmony(
+    piece: Chorale | np.ndarray, chorales: Sequence[Chorale], *, length: int = 32
+) -> Passage:
+    """The passage of a corpus whose harmony is most like that of one of a piece.
+
+    A beat's harmony is how many of its steps each pitch class sounds, in whichever
+    voice, and how many it is the lowest that sounds: 24 numbers of 0-4. What two
+    beats share is the sum of the lesser ones over the sum of the greater ones
+    (Ruzicka's form of the Jaccard index), 1 for two silent beats; a passage's share
+    is its beats' mean, its distance 1 less that. So a chord and its first inversion,
+    a beat long, share three fifths; the same chords in other voices share all.
+
+    Both passages start on a beat. Of several as near, the one that is transposed
+    least, then the first of the piece, of the corpus.
+
+    Parameters
+    ----------
+    piece : a chorale, or an int array of shape (4, steps) whose step 0 is on a beat
+    chorales : of four voices
+    length : steps of the passages, whole beats
+
+    Raises
+    ------
+    ChoraleError
+        For a length of no whole beats, or where the piece or every chorale is shorter.
+    """
+
+    def shared(own: np.ndarray, corpus: np.ndarray, semitones: int) -> np.ndarray:
+        moved = np.roll(own.reshape(-1, 2, 12, len(LEVELS)), -semitones, axis=2)
+        moved = moved.reshape(own.shape)
+        least = moved @ corpus.T
+        most = moved.sum(1)[:, None] + corpus.sum(1) - least
+        return np.divide(least, most, out=np.ones_like(least), where=most > 0)
+
+    return _nearest(piece, chorales, length, _harmonies, shared, TURNS)
 
 
 def longest_copy(piece: Chorale | np.ndarray, chorales: Sequence[Chorale]) -> Passage | None:
@@ -174,7 +176,8 @@ def above_nearest(
 
     Parameters
     ----------
-    near : as `nearest_passage` or `longest_copy` found it for this piece and corpus
+    near : as `nearest_passage`, `nearest_harmony` or `longest_copy` found it for this
+        piece and corpus
 
     Returns
     -------
@@ -189,6 +192,64 @@ def above_nearest(
     return stacked, np.tile(own.grid != theirs.grid, (2, 1))
 
 
+def _nearest(
+    piece: Chorale | np.ndarray,
+    chorales: Sequence[Chorale],
+    length: int,
+    of_beats: Callable[[np.ndarray], np.ndarray],
+    likeness: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
+    shifts: Sequence[int],
+) -> Passage:
+    """The nearest passage, whatever of their beats is compared.
+
+    of_beats : from beats, shape=(beats, 4, 4), to what is compared, shape=(beats, features)
+    likeness : of the piece's beats, shape=(own, features), and the corpus's moved by some
+        semitones, shape=(theirs, features): 0-1, shape=(own, theirs)
+    shifts : semitones that are tried, the preferred first
+    """
+    if length < STEPS_PER_QUARTER or length % STEPS_PER_QUARTER:
+        raise ChoraleError(f"length: expected steps that make whole beats, got {length}")
+    grid, first = _grid_of(piece)
+    own = of_beats(_beats(grid, first))
+    window = length // STEPS_PER_QUARTER
+    if len(own) < window:
+        raise ChoraleError(
+            f"piece: expected at least {window} whole beats, got {len(own)};"
+            " choose a shorter length"
+        )
+    offsets = [_grid_of(chorale)[1] for chorale in chorales]
+    cut = [_beats(_grid_of(c)[0], offset) for c, offset in zip(chorales, offsets, strict=True)]
+    lengths = [len(beats) for beats in cut]
+    if not any(count >= window for count in lengths):
+        raise ChoraleError(f"corpus: expected a chorale of {window} whole beats or more")
+    corpus = of_beats(np.concatenate(cut))
+    fits = np.concatenate([np.arange(count) + window <= count for count in lengths])
+    rows, columns = len(own) - window + 1, len(corpus) - window + 1
+    best = (-1.0, 0, 0, 0)
+    for semitones in shifts:
+        alike = likeness(own, corpus, semitones)
+        # A passage's beats lie along a diagonal: its k-th over the other's k-th.
+        total = sum(alike[k : k + rows, k : k + columns] for k in range(window))
+        total = np.where(fits[:columns], total, -1)
+        here, there = np.unravel_index(np.argmax(total), total.shape)
+        if total[here, there] > best[0]:
+            best = (float(total[here, there]), int(here), int(there), semitones)
+    total, here, there, semitones = best
+    ends = np.cumsum(lengths)
+    number = int(np.searchsorted(ends, there, side="right"))
+    beat = there - int(ends[number]) + lengths[number]
+    start, at = first + here * STEPS_PER_QUARTER, offsets[number] + beat * STEPS_PER_QUARTER
+    return Passage(
+        span=(start, start + length),
+        number=number,
+        bwv=chorales[number].bwv,
+        title=chorales[number].title,
+        at=(at, at + length),
+        semitones=semitones,
+        share=total / window,
+    )
+
+
 def _grid_of(piece: Chorale | np.ndarray) -> tuple[np.ndarray, int]:
     """A grid of four voices, and its first beat."""
     known = isinstance(piece, Chorale)
@@ -197,10 +258,34 @@ def _grid_of(piece: Chorale | np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _beats(grid: np.ndarray, first: int) -> np.ndarray:
-    """Whole beats, shape=(beats, 16): the cells of each in a row."""
+    """Whole beats, shape=(beats, 4, 4): voices, steps of each."""
     count = max(0, grid.shape[1] - first) // STEPS_PER_QUARTER
     cut = grid[:, first : first + count * STEPS_PER_QUARTER]
-    return cut.reshape(4, count, STEPS_PER_QUARTER).transpose(1, 0, 2).reshape(count, -1)
+    return cut.reshape(4, count, STEPS_PER_QUARTER).transpose(1, 0, 2)
+
+
+def _cells(beats: np.ndarray) -> np.ndarray:
+    """The cells of each beat in a row, int16, shape=(beats, 16); a cell's column lies in one."""
+    return np.asfortranarray(beats.reshape(len(beats), -1), np.int16)
+
+
+def _harmonies(beats: np.ndarray) -> np.ndarray:
+    """Steps that each pitch class sounds, and that it is the lowest, as marks.
+
+    A number n of 0-4 is four marks, the first n of them 1: the product of two rows is
+    then the sum of the lesser numbers.
+
+    Returns
+    -------
+    float32 array, shape=(beats, 96)
+    """
+    sounding = beats != REST
+    classes = (beats % 12)[..., None] == np.arange(12)
+    heard = (classes & sounding[..., None]).any(1).sum(1)
+    lowest = np.where(sounding, beats, 128).min(1)
+    bass = ((lowest % 12)[..., None] == np.arange(12)) & (lowest < 128)[..., None]
+    marks = np.stack([heard, bass.sum(1)], axis=1)[..., None] >= LEVELS
+    return marks.reshape(len(beats), -1).astype(np.float32)
 
 
 def _codes(grid: np.ndarray) -> np.ndarray:

@@ -26,7 +26,8 @@ from coconet.settings import DEVICES, Settings
 from coconet.tilt import Tilt, save_tilt
 
 GOOD = np.full((4, 16), [[72], [67], [60], [48]])
-QUICK = ["--passes", "2", "--no-audio", "--threads", "1"]
+MANY = ["--passes", "2", "--no-audio"]
+QUICK = [*MANY, "--threads", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +101,13 @@ def test_a_melody_in_another_metre_with_an_upbeat(tmp_path, capsys):
 
 
 def test_generate_from_nothing_and_to_a_kept_bass(piece, tmp_path, capsys):
-    code, said = run(capsys, "generate", "--count", 2, "--length", 32, "--out", tmp_path, *QUICK)
+    code, said = run(capsys, "generate", "--count", 2, "--length", 32, "--out", tmp_path, *MANY)
     assert code == 0, said.err
     one, two = (load_chorale(tmp_path / f"chorale-{n}.npy").grid for n in (1, 2))
     assert one.shape == (4, 32)
     assert (one != two).any()
     code, said = run(
-        capsys, "generate", "--keep", "bass", "--from", piece, "--out", tmp_path, *QUICK
+        capsys, "generate", "--keep", "bass", "--from", piece, "--out", tmp_path, *MANY
     )
     assert code == 0, said.err
     assert (load_chorale(tmp_path / "piece.npy").grid[3] == load_chorale(piece).grid[3]).all()
@@ -142,7 +143,7 @@ def test_weights_fitted_to_another_network_are_told_of(tmp_path, capsys):
     network = build_network(config, torch.Generator().manual_seed(1))
     folder = tmp_path / "model"
     save_checkpoint(folder, Checkpoint(config, network.state_dict()))
-    write = ["generate", "--length", 16, "--model", folder, "--out", tmp_path, "--force", *QUICK]
+    write = ["generate", "--length", 16, "--model", folder, "--out", tmp_path, "--force", *MANY]
     name = load_predictor(folder).name
     for fitted, tilt, told in (
         ({"model": "model 0123456789ab"}, 1, True),
@@ -218,11 +219,11 @@ def _truncated(folder):
 def test_a_lone_bass_is_taken_for_the_bass_that_is_kept(tmp_path, capsys):
     melody = "F4:4 G4:4 A4:8"
     keep = ["generate", "--keep", "bass", "--from", melody, "--name", "b", "--out", tmp_path]
-    assert run(capsys, *keep, *QUICK)[0] == 0
+    assert run(capsys, *keep, *MANY)[0] == 0
     assert load_chorale(tmp_path / "b.npy").grid[3].tolist() == [65] * 4 + [67] * 4 + [69] * 8
     two = _file(tmp_path, "two.npy", b"")
     np.save(two, np.array([[72] * 8, [0] * 8, [0] * 8, [48] * 8]))
-    line = refused(capsys, "generate", "--keep", "alto", "--from", two, "--out", tmp_path, *QUICK)
+    line = refused(capsys, "generate", "--keep", "alto", "--from", two, "--out", tmp_path, *MANY)
     assert "has no alto" in line
     assert "--length" in refused(capsys, *keep, "--length", 7, "--force")
 

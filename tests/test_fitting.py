@@ -153,7 +153,7 @@ def test_the_command_stores_the_weights_and_infilling_uses_them(tiny, tmp_path, 
     for factor in ("0", "1", "0.5"):
         make = ["generate", "--model", str(tiny), "--length", "32", "--passes", "4"]
         make += ["--tilt", factor, "--out", str(tmp_path), "--name", factor]
-        assert main([*make, "--no-audio", "--threads", "1"]) == 0
+        assert main([*make, "--no-audio"]) == 0
         chorale = load_chorale(tmp_path / f"{factor}.npy")
         assert chorale.provenance["tilt"] == float(factor)
         assert chorale.provenance["tilt weights"] == tilt.weights

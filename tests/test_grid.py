@@ -93,6 +93,8 @@ def test_voices_by_name_or_letter():
     assert voice_name(7) == "bass 2"
     with pytest.raises(ChoraleError, match="unknown voice 'cello'"):
         voice_indices("alto,cello")
+    with pytest.raises(ChoraleError, match="bass is named twice"):
+        voice_indices("bass,alto,B")
 
 
 def test_hidden_region_is_where_voices_and_spans_cross():

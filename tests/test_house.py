@@ -50,10 +50,19 @@ def run_time(pyproject) -> dict[str, Requirement]:
 
 
 @pytest.fixture(scope="module")
+def importable(pyproject, run_time) -> set[str]:
+    """What the package imports, some of it only where it runs on several machines."""
+    return {*run_time, *requirements(pyproject["project"]["optional-dependencies"]["cluster"])}
+
+
+@pytest.fixture(scope="module")
 def declared(pyproject, run_time) -> dict[str, Requirement]:
     """Everything that pyproject.toml asks for, to build, run and test."""
-    development = requirements(pyproject["project"]["optional-dependencies"]["dev"])
+    extras = pyproject["project"]["optional-dependencies"]
+    development = requirements(extras["dev"])
     assert not run_time.keys() & development.keys()
+    # What runs on several machines is tested too.
+    assert set(extras["cluster"]) <= set(extras["dev"])
     return run_time | development | requirements(pyproject["build-system"]["requires"])
 
 
@@ -89,27 +98,27 @@ def test_constraints_pin_what_is_declared(declared):
     assert str(pins["torch"].specifier) == "==2.13.0"
 
 
-def test_the_doctor_looks_for_every_dependency(run_time):
+def test_the_doctor_looks_for_every_dependency(importable):
     from coconet.doctor import PACKAGES
 
     looked_for = {package.name: package.module for package in PACKAGES}
-    assert looked_for == {name: MODULE_NAMES.get(name, name) for name in run_time}
+    assert looked_for == {name: MODULE_NAMES.get(name, name) for name in importable}
 
 
-def test_every_dependency_has_a_reason(run_time):
+def test_every_dependency_has_a_reason(importable):
     section = architecture().partition("## Dependencies")[2].partition("## ")[0]
     reasons = dict(re.findall(r"^\| `([\w-]+)` \| (.+) \|$", section, re.MULTILINE))
-    assert reasons.keys() == run_time.keys()
+    assert reasons.keys() == importable
 
 
-def test_every_dependency_is_used(run_time):
+def test_every_dependency_is_used(importable):
     """And nothing is imported that isn't declared."""
     used = {"jupyterlab"}  # by `make lab`
     for path in MODULES:
         imports = imports_of(path)
         used |= imports.loads | imports.when_called
     assert {BROUGHT_ALONG.get(name, name) for name in used} == {
-        MODULE_NAMES.get(name, name) for name in run_time
+        MODULE_NAMES.get(name, name) for name in importable
     }
 
 

@@ -19,6 +19,7 @@ SHORT = {
     "ORDERS": "1",
     "PAPER_UPDATES": "2",
     "SAMPLES": "2",
+    "VERSIONS": "2",
     "NEAREST": "1",
 }
 

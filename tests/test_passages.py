@@ -6,7 +6,14 @@ import pytest
 from coconet.chorale import Chorale
 from coconet.corpus import load_corpus, transpose
 from coconet.errors import ChoraleError
-from coconet.passages import SHIFTS, above_nearest, longest_copy, nearest_passage
+from coconet.passages import (
+    SHIFTS,
+    TURNS,
+    above_nearest,
+    longest_copy,
+    nearest_harmony,
+    nearest_passage,
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +90,82 @@ def test_agrees_with_a_slow_search(number, length):
     assert longest_copy(grid[:, :12], short).steps == slow_longest(grid[:, :12], short)
 
 
+def slow_harmony(grid, at):
+    """The 24 numbers of the beat that begins at a step."""
+    heard, bass = np.zeros(12, int), np.zeros(12, int)
+    for step in range(at, at + 4):
+        pitches = sorted(int(pitch) for pitch in grid[:, step] if pitch)
+        for pitch_class in {pitch % 12 for pitch in pitches}:
+            heard[pitch_class] += 1
+        if pitches:
+            bass[pitches[0] % 12] += 1
+    return heard, bass
+
+
+def slow_shared(one, other, semitones):
+    least = most = 0
+    for mine, theirs in zip(one, other, strict=True):
+        for pitch_class in range(12):
+            pair = mine[(pitch_class + semitones) % 12], theirs[pitch_class]
+            least, most = least + min(pair), most + max(pair)
+    return least / most if most else 1.0
+
+
+@pytest.mark.parametrize(("number", "seed"), [(0, 1), (2, 2)])
+def test_harmony_agrees_with_a_slow_search(number, seed):
+    rng = np.random.default_rng(seed)
+    piece, *others = (load_corpus("demo") + load_corpus("test"))[number : number + 3]
+    grid = piece.grid[:, piece.upbeat % 4 :][:, :20].copy()
+    grid[rng.random(grid.shape) < 0.2] = 0
+    grid[:, 4:8] = 0
+    others = [Chorale(other.grid[:, :26], upbeat=other.upbeat) for other in others]
+    own = [slow_harmony(grid, at) for at in range(0, 20, 4)]
+    best = {}
+    for corpus_number, other in enumerate(others):
+        first = other.upbeat % 4
+        theirs = [slow_harmony(other.grid, at) for at in range(first, 23, 4)]
+        for semitones in TURNS:
+            alike = [[slow_shared(a, b, semitones) for b in theirs] for a in own]
+            for here in range(len(own) - 2):
+                for there in range(len(theirs) - 2):
+                    share = np.mean([alike[here + k][there + k] for k in range(3)])
+                    best[corpus_number, here * 4, first + there * 4, semitones] = share
+    found = nearest_harmony(grid, others, length=12)
+    assert found.share == pytest.approx(max(best.values()), abs=1e-6)
+    told = (found.number, found.span[0], found.at[0], found.semitones)
+    assert best[told] == pytest.approx(found.share, abs=1e-6)
+
+
+def test_the_same_chords_in_other_voices_are_the_same_harmony(corpus):
+    chorale = corpus[5]
+    first = chorale.upbeat % 4
+    grid = transpose(chorale, 3).grid[:, first : first + 32].copy()
+    full = (grid > 0).all(0)
+    assert full.any()
+    grid[0] += np.where(grid[0] > 0, 12, 0).astype(grid.dtype)
+    grid[[1, 2]] = grid[[2, 1]]
+    found = nearest_harmony(grid, corpus)
+    assert (found.distance, found.number, found.semitones) == (0, 5, 3)
+    assert nearest_passage(grid, corpus).distance > 0.3
+
+
+@pytest.mark.parametrize(
+    ("chord", "share"),
+    [
+        ((72, 64, 55, 48), 1),  # the same chord
+        ((79, 72, 60, 48), 3 / 4),  # without its third
+        ((72, 67, 60, 52), 3 / 5),  # its first inversion
+        ((76, 72, 69, 57), 1 / 3),  # a minor chord with two of its notes
+    ],
+)
+def test_what_chords_share(chord, share):
+    bach = Chorale(np.repeat([[76], [67], [60], [48]], 8, 1))
+    other = np.repeat(np.array(chord)[:, None], 8, 1)
+    # The second beat is the same, so that no transposition is better.
+    other[:, 4:] = bach.grid[:, 4:]
+    assert nearest_harmony(other, [bach], length=8).share == pytest.approx((share + 1) / 2)
+
+
 def test_a_passage_of_the_corpus_is_nearest_to_itself(corpus):
     for number, chorale in enumerate(corpus[:3]):
         found = nearest_passage(chorale, corpus)
@@ -92,7 +175,7 @@ def test_a_passage_of_the_corpus_is_nearest_to_itself(corpus):
         assert (copy.span, copy.at, copy.number) == ((0, chorale.steps),) * 2 + (number,)
 
 
-@pytest.mark.parametrize("search", [nearest_passage, longest_copy])
+@pytest.mark.parametrize("search", [nearest_passage, nearest_harmony, longest_copy])
 def test_a_passage_stands_above_its_nearest_in_one_key(corpus, search):
     piece = load_corpus("demo")[1]
     found = search(piece, corpus)
@@ -101,7 +184,7 @@ def test_a_passage_stands_above_its_nearest_in_one_key(corpus, search):
     assert np.array_equal(both.grid[:4], piece.grid[:, slice(*found.span)])
     moved = transpose(corpus[found.number], found.semitones).grid
     assert np.array_equal(both.grid[4:], moved[:, slice(*found.at)])
-    assert (~differs[:4]).mean() == found.share
+    assert search is nearest_harmony or (~differs[:4]).mean() == found.share
     assert np.array_equal(differs[4:], both.grid[:4] != both.grid[4:])
     assert (both.sharps, both.time_signature) == (piece.sharps, piece.time_signature)
 
@@ -133,6 +216,9 @@ def test_the_upbeat_sets_the_beats(corpus):
         (lambda bach: nearest_passage(bach[0], bach, length=0), "whole beats"),
         (lambda bach: nearest_passage(bach[0].grid[:, :20], bach), "at least 8 whole beats, got 5"),
         (lambda bach: nearest_passage(np.ones((3, 64), int), bach), "4 voices"),
+        (lambda bach: nearest_harmony(bach[0], bach, length=6), "whole beats"),
+        (lambda bach: nearest_harmony(bach[0].grid[:, :9], bach), "at least 8 whole beats, got 2"),
+        (lambda bach: nearest_harmony(bach[0], []), "corpus"),
         (lambda bach: nearest_passage(bach[0], [Chorale(bach[0].grid[:, :20])]), "corpus"),
         (lambda bach: nearest_passage(bach[0], []), "corpus"),
         (lambda bach: longest_copy(bach[0], []), "corpus"),

@@ -32,13 +32,18 @@ def sound_works() -> bool:
 def open_predictor(options: argparse.Namespace) -> Any:
     from coconet.predictor import load_predictor
 
-    if options.threads is not None and options.threads < 1:
-        raise ChoraleError(f"--threads: expected 1 or more, got {options.threads}")
-    model = places.models() / SHIPPED_MODEL if options.model is None else Path(options.model)
-    predictor = load_predictor(model, threads=options.threads)
+    threads = getattr(options, "threads", None)
+    if threads is not None and threads < 1:
+        raise ChoraleError(f"--threads: expected 1 or more, got {threads}")
+    predictor = load_predictor(model_folder(options), threads=threads)
     if getattr(options, "tilt", 0):
         tell(_fitted_to_others(predictor))
     return predictor
+
+
+def model_folder(options: argparse.Namespace) -> Path:
+    """The checkpoint that --model names, or the shipped one."""
+    return places.models() / SHIPPED_MODEL if options.model is None else Path(options.model)
 
 
 def _fitted_to_others(predictor: Any) -> list[str]:

@@ -1,15 +1,14 @@
-"""Commands that make music: infill, generate, render."""
+"""Commands that make music: infill, render."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from coconet.chorale import DEFAULTS, Chorale, read_array
+from coconet.chorale import Chorale, read_array
 from coconet.commands.common import (
     command_line,
     file_name,
@@ -21,7 +20,7 @@ from coconet.commands.common import (
     tell_files,
 )
 from coconet.errors import ChoraleError
-from coconet.grid import VOICES, voice_indices
+from coconet.grid import VOICES
 
 
 def infill(options: argparse.Namespace) -> int:
@@ -51,7 +50,7 @@ def infill(options: argparse.Namespace) -> int:
     name = options.name or file_name(chorale, options.source)
     began = time.monotonic()
 
-    results = _write_results(options, name, chorale, region, before=chorale, absent=absent)
+    results = _write_results(options, name, chorale, region)
     tell(notes)
     rows = np.flatnonzero(region.any(1))
     voices = [VOICES[row] for row in rows]
@@ -61,53 +60,6 @@ def infill(options: argparse.Namespace) -> int:
         print(
             f"{label}{', '.join(voices)} rewritten in {int(region.any(0).sum())} steps: "
             f"{new} of their {total} notes are new"
-        )
-        tell_files(files)
-    print(f"done in {time.monotonic() - began:.1f} s")
-    return 0
-
-
-def generate(options: argparse.Namespace) -> int:
-    """Write chorales from nothing, or many harmonisations of a kept voice."""
-    from coconet.infill import blank_chorale, choose_hidden, with_found_key
-
-    began = time.monotonic()
-    if (options.keep is None) != (options.source is None):
-        raise ChoraleError("--keep and --from belong together")
-    if options.source is not None:
-        if options.length is not None or options.tempo is not None:
-            raise ChoraleError("--length and --tempo are the source's own where --from is given")
-        chorale, absent, notes = read_source(options.source, as_=options.as_)
-        if options.as_ is None and 4 - len(absent) == len(voice_indices(options.keep)):
-            # A source that holds just the voices to be kept.
-            chorale, absent, notes = read_source(options.source, as_=options.keep)
-        region = choose_hidden(chorale, keep=options.keep, absent=absent)
-        before = chorale
-    else:
-        if options.as_ is not None:
-            raise ChoraleError("--as says which voices the source's are: it needs --from")
-        length = 128 if options.length is None else options.length
-        tempo = DEFAULTS["tempo"] if options.tempo is None else options.tempo
-        chorale, before = blank_chorale(length, tempo=tempo), None
-        absent, notes = (), []
-        region = np.ones(chorale.grid.shape, bool)
-
-    def find_keys(versions: list[Chorale]) -> list[Chorale]:
-        """The model chose the keys of what it wrote from nothing."""
-        return [with_found_key(version) for version in versions]
-
-    name = options.name or (file_name(chorale, options.source) if options.source else "chorale")
-    finish = find_keys if before is None else list
-    results = _write_results(
-        options, name, chorale, region, before=before, absent=absent, finish=finish
-    )
-    tell(notes)
-    from coconet.theory import key_name
-
-    for number, (result, files) in enumerate(results, start=1):
-        print(
-            f"version {number}: {result.steps} steps, {result.seconds:.0f} s of music, "
-            f"{key_name(result.tonic, result.mode, result.sharps)}"
         )
         tell_files(files)
     print(f"done in {time.monotonic() - began:.1f} s")
@@ -144,19 +96,9 @@ def render(options: argparse.Namespace) -> int:
 
 
 def _write_results(
-    options: argparse.Namespace,
-    name: str,
-    chorale: Chorale,
-    region: np.ndarray,
-    *,
-    before: Chorale | None,
-    absent: tuple[int, ...],
-    finish: Callable[[list[Chorale]], list[Chorale]] = list,
+    options: argparse.Namespace, name: str, chorale: Chorale, region: np.ndarray
 ) -> list[tuple[Chorale, list[Path]]]:
-    """Check the outputs, infill with a progress bar, write every version.
-
-    finish : what is done to the versions before they are written
-    """
+    """Check the outputs, infill with a progress bar, write every version."""
     from tqdm.auto import tqdm
 
     from coconet.gibbs import rule_of_thumb
@@ -184,12 +126,9 @@ def _write_results(
             temperature=options.temperature,
             tilt=options.tilt,
             seed=options.seed,
-            provenance={"source": options.source or "nothing", "command": command_line()},
+            provenance={"source": options.source, "command": command_line()},
             on_pass=lambda number, grids: bar.update(),
         )
-    results = finish(versions)
-    # Voices that the source doesn't have can't be shown as they were.
-    shown = None if before is None or len(absent) == 4 else before
     return [
         (
             result,
@@ -197,13 +136,13 @@ def _write_results(
                 result,
                 folder,
                 one,
-                before=shown,
-                hidden=None if before is None else region,
+                before=chorale,
+                hidden=region,
                 audio=audio,
                 force=options.force,
             ),
         )
         for result, one in zip(
-            tqdm(results, desc="writing", leave=False, delay=1), names, strict=True
+            tqdm(versions, desc="writing", leave=False, delay=1), names, strict=True
         )
     ]

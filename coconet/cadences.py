@@ -1,0 +1,395 @@
+"""Endings: the last bar of a piece, or of a section, written anew towards the tonic.
+
+The sampler of `gibbs` is pulled: in the final chord to the notes of the tonic triad,
+its root in the bass; in the beat before to the degrees that Bach's voices sing
+there, mostly the dominant's. Several endings are drawn and the best is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coconet.chorale import Chorale
+from coconet.corpus import crop, load_corpus
+from coconet.endings import ends_on_tonic, key_before_the_end
+from coconet.errors import ChoraleError
+from coconet.gibbs import Layout, Schedule, sample
+from coconet.grid import REST, STEPS_PER_QUARTER, validate_span, voice_indices, voice_name
+from coconet.theory import find_key, key_name, parallels, pitch_name
+from coconet.tilt import MOST
+from coconet.together import DEFAULT, together_pull
+
+if TYPE_CHECKING:
+    from coconet.predictor import Predictor
+
+#: Steps on either side of an ending that the model sees.
+CONTEXT = 64
+#: Chords counted before any was: how far statistics of few cadences are trusted.
+PRIOR = 12.0
+FIFTH = 7
+#: Thirds above the tonic that a final chord may have: in minor the Picardy third comes
+#: first, as in nine of ten of Bach's.
+THIRDS = {"major": (4,), "minor": (4, 3)}
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """Where an ending lies and where it goes.
+
+    start, chord, end : steps: what is written anew begins at `start`, its final chord at
+        `chord`; the first silent step, or the first after the section, is `end`
+    tonic, mode : the key it ends in
+    """
+
+    start: int
+    chord: int
+    end: int
+    tonic: int
+    mode: str
+
+
+def resolve_ending(
+    predictor: Predictor,
+    chorale: Chorale,
+    *,
+    span: Sequence[int] | None = None,
+    tonic: int | None = None,
+    mode: str | None = None,
+    keep: str | Iterable[str] = (),
+    tries: int = 8,
+    passes: int = 32,
+    temperature: float = 1.0,
+    tilt: float = 1.0,
+    together: float = DEFAULT,
+    rng: np.random.Generator,
+) -> Chorale:
+    """Write the last bar anew, so that it closes on the tonic.
+
+    Each quartet of a stack is written in turn, in view of those before it. Of the
+    endings drawn the one with the fewest parallels is taken, of several such the one
+    that the model finds likeliest. The final chord is held; it is as long as the
+    one that was there, a beat at least and at most half of the span.
+
+    Parameters
+    ----------
+    chorale : of four voices or stacked quartets
+    span : half-open pair of steps to write anew, such as the last bar of a section; by
+        default from the last bar line that leaves a whole bar. Silence at its end stays.
+    tonic, mode : pitch class 0-11, 'major' or 'minor'; by default the chorale's, where it
+        knows them, else those heard before the end. Minor may end on a major third.
+    keep : voices by name that stay as they are, in all quartets
+    tries : endings drawn for each quartet
+    passes, temperature, tilt : as for `gibbs.sample`
+    together : how much the other quartets count, as for `together_pull`
+    rng : the only source of chance
+
+    Returns
+    -------
+    Chorale; nothing before or after the span has changed
+
+    Raises
+    ------
+    ChoraleError
+        Where nothing sounds in the span; for a kept voice whose last note isn't of the
+        tonic triad, or a kept bass that isn't on its root; where kept voices leave
+        no room for a third; and for bad options.
+    """
+    name = chorale.title or "chorale"
+    if chorale.voices % 4:
+        raise ChoraleError(f"{name}: expected stacked quartets, got {chorale.voices} voices")
+    if tries < 1:
+        raise ChoraleError(f"tries: expected 1 or more, got {tries}")
+    cadence = find_cadence(chorale, span=span, tonic=tonic, mode=mode)
+    kept_rows = voice_indices(keep) if keep else ()
+    kept = np.isin(np.arange(chorale.voices) % 4, kept_rows)
+    if kept.all():
+        raise ChoraleError(f"{name}: all voices are kept, so there is no ending to write")
+    thirds = _thirds(chorale.grid[:, cadence.end - 1], kept, cadence, name)
+    hidden = _hidden(chorale.grid, kept, cadence)
+    schedule = Schedule(passes=passes)
+    grid = chorale.grid.copy()
+    quartets = len(grid) // 4
+    for number, child in enumerate(rng.spawn(quartets)):
+        rows = slice(4 * number, 4 * number + 4)
+        own = chorale.replace(grid=grid[rows], onsets=chorale.onsets[rows])
+        written = np.arange(len(grid)) < rows.start
+        grid[rows] = _best(
+            predictor,
+            own,
+            hidden[rows],
+            cadence,
+            thirds,
+            others=grid[written],
+            options={"schedule": schedule, "temperature": temperature, "tilt": tilt},
+            together=together,
+            tries=tries,
+            rng=child,
+        )
+        # A major and a minor third would clash.
+        degrees = (grid[rows, cadence.end - 1] - cadence.tonic) % 12
+        thirds = tuple(third for third in thirds if third in degrees)
+    record = {
+        "span": [cadence.start, cadence.end],
+        "final chord": cadence.chord,
+        "tonic": cadence.tonic,
+        "mode": cadence.mode,
+        "kept": [voice_name(row) for row in kept_rows],
+        "tries": tries,
+        "passes": passes,
+        "temperature": temperature,
+        "tilt": tilt,
+        "together": together,
+    }
+    return chorale.replace(
+        grid=grid,
+        onsets=chorale.onsets_for(grid, hidden=hidden),
+        provenance={**chorale.provenance, "ending": record},
+    )
+
+
+def ending(
+    predictor: Predictor, *, time_signature: str = "4/4", upbeat: int = 0, **options: Any
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """`resolve_ending` as a layer: from a grid and a generator to a grid.
+
+    Parameters
+    ----------
+    time_signature, upbeat : of the grids to come, for the default span
+    options : those of `resolve_ending`; without a key, the one heard before the end
+
+    Returns
+    -------
+    function of an int array, shape=(4·k, steps), and a numpy Generator to an int16 array
+    of the same shape; its argument stays as it is
+    """
+
+    def resolve(grid: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        chorale = Chorale(
+            grid, time_signature=time_signature, upbeat=upbeat, assumed=("tonic", "mode")
+        )
+        return resolve_ending(predictor, chorale, rng=rng, **options).grid.copy()
+
+    return resolve
+
+
+def find_cadence(
+    chorale: Chorale,
+    *,
+    span: Sequence[int] | None = None,
+    tonic: int | None = None,
+    mode: str | None = None,
+) -> Cadence:
+    """Where the ending of a piece or a section lies, and in which key.
+
+    Parameters are those of `resolve_ending`.
+    """
+    name = chorale.title or "chorale"
+    sounding = (chorale.grid != REST).any(0)
+    if span is not None:
+        start, end = validate_span(span, chorale.steps)
+        sounding[:start] = sounding[end:] = False
+    if not sounding.any():
+        raise ChoraleError(f"{name}: nothing sounds, so there is no ending to write")
+    end = int(np.flatnonzero(sounding)[-1]) + 1
+    if span is None:
+        bars = (end - chorale.upbeat) // chorale.bar - 1
+        start = max(0, chorale.upbeat + bars * chorale.bar)
+    if tonic is not None and tonic not in range(12):
+        raise ChoraleError(f"tonic: expected a pitch class 0-11, got {tonic!r}")
+    if mode not in (None, *THIRDS):
+        raise ChoraleError(f"mode: expected major or minor, got {mode!r}")
+    if tonic is None:
+        own, own_mode = chorale.tonic, chorale.mode
+        if "tonic" in chorale.assumed:
+            before = chorale.grid[:, :end]
+            own, own_mode = key_before_the_end(before) or find_key(before)
+        tonic, mode = own, mode or own_mode
+    # As long as the last chord was, on a beat; something must lead there.
+    length = end - start
+    held = end - max(start, _last_chord(chorale.grid[:, :end]))
+    held = min(length, max(STEPS_PER_QUARTER, min(held, length // 2)))
+    chord = end - held
+    chord = max(start, chord - (chord - chorale.upbeat) % STEPS_PER_QUARTER)
+    return Cadence(start, chord, end, int(tonic), mode or chorale.mode)
+
+
+@cache
+def approach() -> np.ndarray:
+    """How Bach's voices go to the last chord: nats that each degree gains in the beat before.
+
+    Counted over those chorales of the train split that end on their tonic, beside all
+    that their voices sing.
+
+    Returns
+    -------
+    float array, shape=(2, 4, 12): major and minor, voices, semitones above the tonic
+    """
+    modes = tuple(THIRDS)
+    before, all_over = np.zeros((2, 4, 12)), np.zeros((2, 4, 12))
+    for chorale in load_corpus("train"):
+        if ends_on_tonic(chorale.grid, chorale.tonic, chorale.mode):
+            chord = _last_chord(chorale.grid)
+            counts = _degrees(chorale.grid, chorale.tonic)
+            mode = modes.index(chorale.mode)
+            before[mode] += counts[:, max(0, chord - STEPS_PER_QUARTER) : chord].sum(1)
+            all_over[mode] += counts.sum(1)
+    usual = (all_over + 1) / (all_over + 1).sum(-1, keepdims=True)
+    beats = before / STEPS_PER_QUARTER
+    found = (beats + PRIOR * usual) / (beats.sum(-1, keepdims=True) + PRIOR)
+    return np.log(found / usual)
+
+
+def _last_chord(grid: np.ndarray) -> int:
+    """The step from which the last chord that sounds is held."""
+    end = np.flatnonzero((grid != REST).any(0))[-1] + 1
+    other = np.flatnonzero((grid[:, :end] != grid[:, end - 1 : end]).any(0))
+    return int(other[-1]) + 1 if len(other) else 0
+
+
+def _degrees(grid: np.ndarray, tonic: int) -> np.ndarray:
+    """float array, shape=(voices, steps, 12): 1 at each cell's degree; nothing for rests."""
+    return np.eye(12)[(grid - tonic) % 12] * (grid != REST)[..., None]
+
+
+def _thirds(last: np.ndarray, kept: np.ndarray, cadence: Cadence, name: str) -> tuple[int, ...]:
+    """Thirds that the kept voices' last notes allow; ChoraleError where they allow no tonic."""
+    tonic = cadence.tonic
+    degrees = (last.astype(int) - tonic) % 12
+    sounding = kept & (last != REST)
+    bass = np.arange(len(last)) % 4 == 3
+    triad = np.isin(degrees, (0, FIFTH, *THIRDS[cadence.mode]))
+    wrong = (sounding & ~triad) | (kept & bass & (~sounding | (degrees != 0)))
+    key = key_name(tonic, cadence.mode)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        ends = f"ends on {pitch_name(int(last[row]))}" if last[row] != REST else "rests at the end"
+        expected = "the tonic" if bass[row] else "a note of the tonic triad"
+        raise ChoraleError(
+            f"{name}: the kept {voice_name(row)} {ends}, expected {expected} of {key}; "
+            "don't keep it, or give the key in which it ends (tonic=, mode=)"
+        )
+    said = {int(degree) for degree in degrees[sounding] if degree in (3, 4)}
+    if len(said) > 1:
+        raise ChoraleError(f"{name}: the kept voices end on both thirds of {key}")
+    return tuple(third for third in THIRDS[cadence.mode] if third in said or not said)
+
+
+def _hidden(grid: np.ndarray, kept: np.ndarray, cadence: Cadence) -> np.ndarray:
+    """The cells to write: what sounds in the span, and all of the final chord."""
+    hidden = np.zeros(grid.shape, bool)
+    span = slice(cadence.start, cadence.end)
+    hidden[:, span] = grid[:, span] != REST
+    hidden[:, cadence.chord : cadence.end] = True
+    hidden[kept] = False
+    return hidden
+
+
+def _best(
+    predictor: Predictor,
+    chorale: Chorale,
+    hidden: np.ndarray,
+    cadence: Cadence,
+    thirds: Sequence[int],
+    *,
+    others: np.ndarray,
+    options: dict[str, Any],
+    together: float,
+    tries: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The best of several endings of one quartet: int16 array, shape=(4, steps)."""
+    # What is far away is left out, so that a long piece takes no longer than a short one.
+    begin = max(0, cadence.start - CONTEXT)
+    seen = (begin, min(chorale.steps, cadence.end + CONTEXT))
+    piece, near = crop(chorale, seen), hidden[:, slice(*seen)]
+    start, chord, end = (step - begin for step in (cadence.start, cadence.chord, cadence.end))
+    beside = together_pull(others[:, slice(*seen)], predictor.pitches, together)
+    free = np.flatnonzero(near[:3, end - 1])
+    # Without a third nothing is the tonic: where no draw has one, it is given to a voice.
+    for forced in (False, True):
+        pulls = []
+        for number in range(tries):
+            third = thirds[number % len(thirds)]
+            voice = int(free[number // len(thirds) % len(free)]) if forced and len(free) else None
+            pull = _pull(piece.steps, chord, end, cadence, third, voice, predictor.pitches)
+            pulls.append(pull if beside is None else pull + beside)
+        found = sample(
+            predictor,
+            [piece] * tries,
+            [near] * tries,
+            pulls=pulls,
+            rng=rng,
+            fill_rests=True,
+            **options,
+        )
+        for grid in found:
+            held = near[:, chord:end]
+            grid[:, chord:end] = np.where(held, grid[:, end - 1 : end], grid[:, chord:end])
+        good = [g for g in found if ends_on_tonic(g[:, :end], cadence.tonic, cadence.mode)]
+        if good:
+            break
+    else:
+        raise ChoraleError(
+            f"{chorale.title or 'chorale'}: the kept voices leave no room for the third of "
+            f"{key_name(cadence.tonic, cadence.mode)} in the last chord; keep fewer"
+        )
+    # Parallels that arrive in the ending, or from it in what comes after.
+    arrivals = slice(max(0, start - 1), end)
+    wrong = [int((parallels(g, 7) | parallels(g, 0))[:, arrivals].sum()) for g in good]
+    fewest = [grid for grid, count in zip(good, wrong, strict=True) if count == min(wrong)]
+    best = fewest[int(np.argmax(_likelihoods(predictor, piece, fewest, near)))]
+    result = chorale.grid.copy()
+    result[:, slice(*seen)] = best
+    return result
+
+
+def _pull(
+    steps: int,
+    chord: int,
+    end: int,
+    cadence: Cadence,
+    third: int,
+    voice: int | None,
+    pitches: tuple[int, int],
+) -> np.ndarray:
+    """Nats for the sampler, shape=(4, steps, pitches); `voice`, if any, must have the third."""
+    low, high = pitches
+    degrees = (np.arange(low, high + 1) - cadence.tonic) % 12
+    pull = np.zeros((4, steps, len(degrees)))
+    lead = slice(max(0, chord - STEPS_PER_QUARTER), chord)
+    pull[:, lead] = approach()[tuple(THIRDS).index(cadence.mode)][:, None, degrees]
+    final = np.full((4, len(degrees)), -MOST)
+    final[:3, np.isin(degrees, (0, third, FIFTH))] = 0
+    final[3, degrees == 0] = 0
+    if voice is not None:
+        final[voice] = np.where(degrees == third, 0, -MOST)
+    pull[:, chord:end] = final[:, None]
+    return pull
+
+
+def _likelihoods(
+    predictor: Predictor, piece: Chorale, grids: Sequence[np.ndarray], hidden: np.ndarray
+) -> np.ndarray:
+    """How likely the model finds the hidden cells, voice by voice given all else: nats.
+
+    Returns
+    -------
+    float array, shape=(grids,)
+    """
+    layout = Layout.of([piece.replace(grid=grid, onsets=None) for grid in grids])
+    region = layout.lay([hidden] * len(grids), False)
+    low, high = predictor.pitches
+    total = np.zeros(len(grids))
+    for voice in range(4):
+        own = region & (np.arange(4) == voice)[:, None]
+        if own.any():
+            found = predictor.predict(layout.grids, own, layout.outside)
+            places = np.clip(layout.grids - low, 0, high - low)[..., None].astype(int)
+            chances = np.take_along_axis(found, places, -1)[..., 0].astype(float)
+            total += (np.log(np.maximum(chances, 1e-9)) * own).sum((1, 2))
+    return total

@@ -1,0 +1,291 @@
+"""The command `replace`: a chorale rewritten voice by voice, as often as is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coconet.chorale import Chorale, load_chorale, read_array, save_chorale, sidecar_of
+from coconet.commands.common import (
+    command_line,
+    file_name,
+    model_folder,
+    open_predictor,
+    read_source,
+    sound_works,
+    tell,
+    tell_files,
+)
+from coconet.commands.many import Version, make_versions
+from coconet.errors import ChoraleError
+from coconet.gibbs import tilt_of
+from coconet.grid import VOICES
+from coconet.infill import surroundings
+from coconet.jobs import version_generators
+from coconet.phrases import choose_phrases, phrase_lengths, repeats
+from coconet.replace import Plan, replace_voices, stack_of, validate_voices, written_out
+from coconet.replaced import Replaced, replacement_table
+from coconet.segment_files import load_segments, save_segments
+from coconet.segments import Length, Segments, fit_of, lost, to_segments
+
+if TYPE_CHECKING:
+    from coconet.predictor import Predictor
+
+#: About how many steps a job holds: with more a batch is no quicker, and waits longer.
+JOB_STEPS, JOB_VERSIONS = 512, 16
+#: With more versions than these none is sounded, since sixteen voices take longer to play
+#: than to write and few of many will be chosen; and only their arrays are named.
+FEW = 4
+#: What a version is written as, with sound or without.
+SUFFIXES = (".npy", ".json", ".mid", ".png", ".wav")
+
+
+@dataclass(frozen=True, eq=False)
+class ReplaceTask:
+    """Versions of one replacement, for `coconet.jobs.run_jobs`.
+
+    pieces : the chorale, or its segments
+    plan : see `coconet.replace.Plan`; seed : of all chance
+
+    A version is a tuple of int16 arrays, one a piece, shape=(4·rounds, steps).
+    """
+
+    pieces: tuple[Chorale, ...]
+    plan: Plan
+    seed: int
+
+    @property
+    def chunk(self) -> int:
+        steps = sum(piece.steps for piece in self.pieces)
+        return int(np.clip(JOB_STEPS // steps, 1, JOB_VERSIONS))
+
+    def __call__(
+        self,
+        predictor: Predictor,
+        numbers: Sequence[int],
+        tick: Callable[[], None] | None = None,
+    ) -> list[tuple[np.ndarray, ...]]:
+        count = len(self.pieces)
+        rngs = [rng for n in numbers for rng in version_generators(self.seed, n, count)]
+        made = replace_voices(
+            predictor,
+            self.pieces * len(numbers),
+            self.plan,
+            rngs=rngs,
+            chunk=len(rngs),
+            on_pass=tick,
+        )
+        grids = [replaced.stack.grid for replaced in made]
+        return [tuple(grids[n : n + count]) for n in range(0, len(grids), count)]
+
+    def ticks(self, count: int) -> int:
+        return self.plan.replacements * self.plan.passes
+
+
+def replace(options: argparse.Namespace) -> int:
+    """Rewrite a chorale voice by voice."""
+    began = time.monotonic()
+    fields = ("order", "rounds", "keep", "passes", "temperature", "tilt", "together")
+    given = {name: getattr(options, name) for name in fields}
+    plan = Plan(**{name: value for name, value in given.items() if value is not None})
+    if options.legacy and not options.segments:
+        raise ChoraleError("--legacy is a form of segments: it needs --segments")
+    chorale, segments, notes = _read(options)
+    pieces = (chorale,) if segments is None else tuple(segments.chorales())
+    validate_voices(pieces)
+    tell(notes)
+    audio = not options.no_audio and options.count <= FEW and sound_works()
+    if options.count > FEW and not options.no_audio:
+        tell([f"more than {FEW} versions: no WAV; coconet render plays those that you choose"])
+    predictor = open_predictor(options)
+    task = ReplaceTask(pieces, plan, options.seed)
+
+    def write(result: tuple[np.ndarray, ...], path: Path, provenance: dict[str, Any]) -> None:
+        stacks = [
+            stack_of(piece, grid, plan.order) for piece, grid in zip(pieces, result, strict=True)
+        ]
+        made = stacks[0] if segments is None else segments.filled(stacks)
+        _write(made, chorale, plan, path, {**provenance, **origin}, audio, options.legacy)
+
+    origin = {"source": options.source, "command": command_line()}
+    folder = "segmented_chorales" if options.segments else "numpy_chorales"
+    versions = make_versions(
+        task,
+        count=options.count,
+        folder=Path(options.out or folder),
+        name=options.name or f"{file_name(chorale, options.source)}-replaced",
+        suffixes=SUFFIXES if audio else SUFFIXES[:-1],
+        recipe={
+            "made by": "replace",
+            "original": [written_out(piece) for piece in pieces],
+            "original's sidecar": _digest(chorale),
+            "form": _form(segments, options.legacy),
+            **plan.told,
+            "seed": options.seed,
+            "tilt weights": tilt_of(predictor).weights,
+            **surroundings(predictor),
+        },
+        write=write,
+        predictor=predictor,
+        model=model_folder(options),
+        workers=options.workers,
+        dask=options.dask,
+        force=options.force,
+    )
+    _tell_versions(versions, chorale, plan)
+    print(f"done in {time.monotonic() - began:.1f} s")
+    return 0
+
+
+def _read(options: argparse.Namespace) -> tuple[Chorale, Segments | None, list[str]]:
+    """The chorale of four voices, its segments where they are asked for, what to tell."""
+    path = Path(options.source)
+    if path.suffix == ".npy" and path.exists() and read_array(path).ndim == 3:
+        if options.by is not None or options.drop_repeats:
+            raise ChoraleError(
+                f"{path}: holds segments, which are cut already: leave --by, --drop-repeats out"
+            )
+        segments = load_segments(path, lengths=_lengths(options.lengths))
+        rows = _quartet_rows(segments.chorale, options.quartet)
+        own = [
+            piece.replace(grid=piece.grid[rows], onsets=piece.onsets[rows])
+            for piece in segments.chorales()
+        ]
+        segments = segments.filled(own)
+        return segments.join(), segments if options.segments else None, list(segments.notes)
+    chorale, _, notes = read_source(options.source)
+    rows = _quartet_rows(chorale, options.quartet)
+    chorale = chorale.replace(grid=chorale.grid[rows], onsets=chorale.onsets[rows])
+    if not options.segments:
+        if options.lengths is not None or options.by is not None or options.drop_repeats:
+            raise ChoraleError("--lengths, --by and --drop-repeats say how to cut --segments")
+        return chorale, None, notes
+    segments, gone = _cut(chorale, options)
+    return segments.join(), segments, [*notes, *gone]
+
+
+def _cut(chorale: Chorale, options: argparse.Namespace) -> tuple[Segments, list[str]]:
+    """A chorale in segments, and what to tell of what that cost."""
+    if options.lengths is not None and options.by is not None:
+        raise ChoraleError("--lengths and --by: give one of them, not both")
+    lengths: Sequence[Length] | None = _lengths(options.lengths)
+    if lengths is None:
+        lengths = phrase_lengths(chorale, by=_bars(options.by))
+    if options.drop_repeats:
+        true = [fit_of(length).true for length in lengths]
+        new = [n for n, first in enumerate(repeats(chorale, true)) if first is None]
+        chorale = choose_phrases(chorale, true, new)
+        lengths = [lengths[n] for n in new]
+    segments = to_segments(chorale, lengths)
+    gone = lost(chorale, segments)
+    return segments, [f"with {segments.width} steps a segment {gone}"] if gone else []
+
+
+def _lengths(text: str | None) -> list[Length] | None:
+    """'40,32:48' -> [40, [32, 48]]."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,5}(:\d{1,5}){0,2}(,\d{1,5}(:\d{1,5}){0,2})*", text):
+        raise ChoraleError(
+            f"--lengths {text!r}: expected true lengths in steps, such as 40,40,32, "
+            "or model:true, such as 32:40"
+        )
+    parts = [[int(number) for number in part.split(":")] for part in text.split(",")]
+    return [part[0] if len(part) == 1 else part for part in parts]
+
+
+def _bars(text: str | None) -> str | int:
+    """'bars:2' -> 2; 'fermatas', the default, as it is."""
+    if text in (None, "fermatas"):
+        return "fermatas"
+    match = re.fullmatch(r"bars:(\d{1,3})", text)
+    if not match:
+        raise ChoraleError(f"--by {text!r}: expected fermatas or bars:N")
+    return int(match[1])
+
+
+def _quartet_rows(chorale: Chorale, number: int | None) -> slice:
+    """The rows of one quartet of a stack, which must be said where there are several."""
+    count = chorale.voices // len(VOICES)
+    if chorale.voices % len(VOICES) or not 1 <= (number or 1) <= count:
+        raise ChoraleError(
+            f"--quartet {number or 1}: expected 1-{max(1, count)} of whole quartets, "
+            f"got {chorale.voices} voices"
+        )
+    if number is None and count > 1:
+        raise ChoraleError(
+            f"{chorale.title or 'chorale'}: holds {count} quartets; choose one (--quartet)"
+        )
+    start = len(VOICES) * ((number or 1) - 1)
+    return slice(start, start + len(VOICES))
+
+
+def _form(segments: Segments | None, legacy: bool) -> dict[str, Any]:
+    """In which form a version is written."""
+    if segments is None:
+        return {"segments": False}
+    fits = [[fit.model, fit.true, fit.at] for fit in segments.fits]
+    return {"segments": True, "width": segments.width, "fits": fits, "legacy": legacy}
+
+
+def _digest(chorale: Chorale) -> str:
+    """SHA-256 of all that a sidecar says of a chorale, but not where it came from."""
+    said = {**sidecar_of(chorale), "provenance": {}}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _write(
+    made: Chorale | Segments,
+    chorale: Chorale,
+    plan: Plan,
+    path: Path,
+    provenance: dict[str, Any],
+    audio: bool,
+    legacy: bool,
+) -> None:
+    """All files of one version, beside `path`."""
+    from coconet.midi import write_midi
+    from coconet.morphs import morph
+    from coconet.plots import save_figure
+
+    whole = made if isinstance(made, Chorale) else made.join()
+    replaced = Replaced(chorale, whole, plan.order)
+    provenance = {**provenance, "course": replaced.told}
+    if isinstance(made, Chorale):
+        save_chorale(made.replace(provenance=provenance), path)
+    else:
+        save_segments(made.replace(provenance=provenance), path, legacy=legacy)
+    write_midi(whole, path.with_suffix(".mid"))
+    save_figure(morph(replaced), path.with_suffix(".png"))
+    if audio:
+        from coconet.render import render
+
+        render(whole, path.with_suffix(".wav"))
+
+
+def _tell_versions(versions: Sequence[Version], chorale: Chorale, plan: Plan) -> None:
+    """What became of the chorale, and the files."""
+    replaced = []
+    for version in versions:
+        array = version.array
+        whole = read_array(array).ndim == 2
+        stack = load_chorale(array) if whole else load_segments(array).join()
+        replaced.append(Replaced(chorale, stack, plan.order))
+        label = f"version {version.number}: " if len(versions) > 1 else ""
+        distance = replaced[-1].distance[-1, -1]
+        print(
+            f"{label}{stack.voices} voices, {stack.steps} steps; "
+            f"{distance:.0%} of the last quartet's cells differ from the original"
+            + ("" if version.made else "; finished before")
+        )
+        tell_files(list(version.files) if len(versions) <= FEW else [array])
+    print(replacement_table(replaced))
