@@ -163,12 +163,19 @@ def sample(
     ------
     ChoraleError
         For hidden arrays of another shape, kept pitches that the model doesn't
-        know, pulls that don't fit, and where nothing is hidden.
+        know, pulls that don't fit, a model of another resolution, and where nothing
+        is hidden.
     """
     schedule = schedule or Schedule()
     if not chorales or len(chorales) != len(hidden):
         raise ChoraleError(
             f"expected one hidden array a chorale, got {len(chorales)} and {len(hidden)}"
+        )
+    resolution = getattr(predictor, "resolution", 16)
+    if resolution != 16:
+        raise ChoraleError(
+            f"the model was trained on {resolution} steps a whole note, for comparing likelihoods; "
+            "sampling needs one of 16"
         )
     if not (np.isfinite(temperature) and temperature >= 0):
         raise ChoraleError(f"temperature: expected 0 or more, got {temperature!r}")

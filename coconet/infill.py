@@ -141,12 +141,6 @@ def infill(
     """
     if count < 1:
         raise ChoraleError(f"count: expected 1 or more, got {count}")
-    resolution = getattr(predictor, "resolution", 16)
-    if resolution != 16:
-        raise ChoraleError(
-            f"the model was trained on {resolution} steps a whole note, for comparing likelihoods; "
-            "infilling needs one of 16"
-        )
     if seed < 0:
         raise ChoraleError(f"seed: expected 0 or more, got {seed}")
     schedule = Schedule(passes=rule_of_thumb(hidden) if passes is None else passes)

@@ -150,12 +150,6 @@ def replace_voices(
     if not pieces or len(rngs) != len(pieces):
         raise ChoraleError(f"expected a generator a piece, got {len(rngs)} and {len(pieces)}")
     validate_voices(pieces)
-    resolution = getattr(predictor, "resolution", 16)
-    if resolution != 16:
-        raise ChoraleError(
-            f"the model was trained on {resolution} steps a whole note, for comparing likelihoods; "
-            "replacement needs one of 16"
-        )
     quartets = list(pieces)
     rounds: list[list[np.ndarray]] = [[] for _ in pieces]
     done = 0

@@ -67,12 +67,6 @@ def harmonise(
     validate_stack(quartets, together)
     if not rngs:
         raise ChoraleError("rngs: expected a generator a version, got none")
-    resolution = getattr(predictor, "resolution", 16)
-    if resolution != 16:
-        raise ChoraleError(
-            f"the model was trained on {resolution} steps a whole note, for comparing likelihoods; "
-            "writing chorales needs one of 16"
-        )
     hidden = validate_hidden(hidden, chorale.grid.shape)
     schedule = Schedule(passes=rule_of_thumb(hidden) if passes is None else passes)
     versions, steps = len(rngs), chorale.steps

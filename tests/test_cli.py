@@ -17,9 +17,10 @@ import torch
 from coconet import places
 from coconet.checkpoint import Checkpoint, save_checkpoint
 from coconet.chorale import load_chorale, save_chorale
-from coconet.cli import build_parser, main
+from coconet.cli import main
 from coconet.corpus import load_corpus
 from coconet.model import FastConfig, PaperConfig, build_network
+from coconet.options import build_parser
 from coconet.predictor import load_predictor
 from coconet.reading import read_piece
 from coconet.settings import DEVICES, Settings
