@@ -25,7 +25,7 @@ from coconet.jobs import version_generators
 from coconet.replaced import Replaced
 from coconet.segments import Segments
 from coconet.theory import parse_pitch, pitch_name
-from coconet.together import DEFAULT, together_pull, validate_together
+from coconet.together import DEFAULT, together_pull, together_tilt, validate_together
 
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
@@ -153,9 +153,9 @@ def replace_voices(
     quartets = list(pieces)
     rounds: list[list[np.ndarray]] = [[] for _ in pieces]
     done = 0
-    for _ in range(plan.rounds):
+    for number in range(plan.rounds):
         pulls = [
-            together_pull(np.vstack(earlier), predictor.pitches, plan.together) if earlier else None
+            together_pull(np.vstack(earlier), predictor.pitches, plan.together) if number else None
             for earlier in rounds
         ]
         for row in plan.order:
@@ -166,7 +166,7 @@ def replace_voices(
                 [_row_hidden(quartets[n], row) for n in picked],
                 schedule=Schedule(passes=plan.passes),
                 temperature=plan.temperature,
-                tilt=plan.tilt,
+                tilt=together_tilt(plan.tilt, 4 * number, plan.together),
                 pulls=[pulls[n] for n in picked],
                 rng=[rngs[n] for n in picked],
                 chunk=chunk,

@@ -16,7 +16,7 @@ from coconet.gibbs import OnPass, Schedule, rule_of_thumb, sample
 from coconet.grid import REST, validate_hidden
 from coconet.infill import CHUNK, with_found_key
 from coconet.predictor import Predictor
-from coconet.together import DEFAULT, together_pull, validate_together
+from coconet.together import DEFAULT, together_pull, together_tilt, validate_together
 
 #: More quartets than anyone can tell apart; a slip of the keyboard otherwise.
 MOST = 64
@@ -78,7 +78,7 @@ def harmonise(
             [hidden] * versions,
             schedule=schedule,
             temperature=temperature,
-            tilt=tilt,
+            tilt=together_tilt(tilt, stacks.shape[1], together),
             pulls=[together_pull(stack, predictor.pitches, together) for stack in stacks],
             rng=rngs,
             fill_rests=True,
