@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import re
 import shlex
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coconet import places
-from coconet.chorale import Chorale
+from coconet.chorale import Chorale, sidecar_of
 from coconet.errors import ChoraleError
 
 SHIPPED_MODEL = "chorales"
@@ -94,6 +96,12 @@ def file_name(chorale: Chorale, source: str) -> str:
     title = " ".join(filter(None, (f"bwv{chorale.bwv}" if chorale.bwv else "", chorale.title)))
     folded = title.translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})).lower()
     return re.sub(r"[^a-z0-9.]+", "-", folded).strip("-.")[:60] or "melody"
+
+
+def digest_of(chorale: Chorale) -> str:
+    """SHA-256 of a chorale and all that its sidecar says, but not where it came from."""
+    said = {**sidecar_of(chorale), "provenance": {}, "grid": chorale.grid.tolist()}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def command_line() -> str:

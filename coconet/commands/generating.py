@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coconet.chorale import DEFAULTS, Chorale, load_chorale, sidecar_of
+from coconet.chorale import DEFAULTS, Chorale, load_chorale
 from coconet.commands.common import (
     command_line,
+    digest_of,
     file_name,
     model_folder,
     open_predictor,
@@ -25,7 +25,7 @@ from coconet.commands.common import (
     tell,
     tell_files,
 )
-from coconet.commands.many import make_versions, provenance_of
+from coconet.commands.many import make_versions, provenance_of, recipe_of
 from coconet.errors import ChoraleError
 from coconet.files import atomic_files, validate_writable
 from coconet.grid import VOICES, voice_indices
@@ -124,7 +124,8 @@ def generate(options: argparse.Namespace) -> int:
     audio = not options.no_audio and sound_works()
     predictor = open_predictor(options)
     recipe = {
-        "digest": _digest(chorale),
+        "made by": "generate",
+        "digest": digest_of(chorale),
         "seed": task.seed,
         "stack": task.quartets,
         "together": task.together,
@@ -134,9 +135,8 @@ def generate(options: argparse.Namespace) -> int:
         "tilt weights": tilt_of(predictor).weights,
         "hidden": ["".join("x" if cell else "." for cell in row) for row in region],
         **surroundings(predictor),
-        "chunk": task.chunk,
-        "threads": 1,
     }
+    recipe = recipe_of(task, recipe)
     sheet = _Sheet(folder, name, options.count, region, recipe) if options.sheet else None
     if sheet and not options.force:
         sheet.validate()
@@ -190,12 +190,6 @@ def _kept(
         chorale, absent, notes = read_source(options.source, as_=options.keep)
     region = choose_hidden(chorale, keep=options.keep, absent=absent)
     return chorale, region, chorale, notes
-
-
-def _digest(chorale: Chorale) -> str:
-    """SHA-256 of all that a version takes over from what it is made from."""
-    told = {key: value for key, value in sidecar_of(chorale).items() if key != "provenance"}
-    return hashlib.sha256(repr((told, chorale.grid.tolist())).encode()).hexdigest()
 
 
 def _write(

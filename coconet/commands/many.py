@@ -95,7 +95,7 @@ def make_versions(
         raise ChoraleError(f"--count: expected 1 or more, got {count}")
     if Path(name).name != name or name.startswith("."):
         raise ChoraleError(f"name {name!r}: expected a plain name of files; the folder is --out")
-    recipe = {**recipe, "chunk": task.chunk, "threads": 1}
+    recipe = recipe_of(task, recipe)
     names = [name if count == 1 else f"{name}-{number}" for number in range(1, count + 1)]
     # The sidecar arrives first: what is there beside it is known to belong to it.
     suffixes = [SIDECAR, *(suffix for suffix in suffixes if suffix != SIDECAR)]
@@ -158,6 +158,11 @@ def _write(
                 f"{version.array}: was changed since it was made, so that {absent[0].name} would "
                 "not belong to it; choose another --name or --out, or --force"
             )
+
+
+def recipe_of(task: Task, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe with what any job of the task's adds to it."""
+    return {**recipe, "chunk": task.chunk, "threads": 1}
 
 
 def provenance_of(recipe: Mapping[str, Any], number: int) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coconet.chorale import Chorale, load_chorale, read_array, save_chorale, sidecar_of
+from coconet.chorale import Chorale, load_chorale, read_array, save_chorale
 from coconet.commands.common import (
     command_line,
+    digest_of,
     file_name,
     model_folder,
     open_predictor,
@@ -127,7 +126,7 @@ def replace(options: argparse.Namespace) -> int:
         recipe={
             "made by": "replace",
             "original": [written_out(piece) for piece in pieces],
-            "original's sidecar": _digest(chorale),
+            "original's sidecar": digest_of(chorale),
             "form": _form(segments, options.legacy),
             **plan.told,
             "seed": options.seed,
@@ -235,12 +234,6 @@ def _form(segments: Segments | None, legacy: bool) -> dict[str, Any]:
         return {"segments": False}
     fits = [[fit.model, fit.true, fit.at] for fit in segments.fits]
     return {"segments": True, "width": segments.width, "fits": fits, "legacy": legacy}
-
-
-def _digest(chorale: Chorale) -> str:
-    """SHA-256 of all that a sidecar says of a chorale, but not where it came from."""
-    said = {**sidecar_of(chorale), "provenance": {}}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _write(
