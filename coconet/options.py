@@ -400,7 +400,7 @@ def _together(parser: Parser) -> None:
         "--together",
         type=float,
         metavar="W",
-        help="how much quartets heed those before them, 0 (not at all) to 1",
+        help="how much quartets heed those before them, 0 (not at all) to 1 (0.5)",
     )
 
 

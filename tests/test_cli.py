@@ -23,8 +23,12 @@ from coconet.model import FastConfig, PaperConfig, build_network
 from coconet.options import build_parser
 from coconet.predictor import load_predictor
 from coconet.reading import read_piece
+from coconet.replace import PASSES, Plan
+from coconet.segment_files import save_segments
+from coconet.segments import to_segments
 from coconet.settings import DEVICES, Settings
 from coconet.tilt import Tilt, save_tilt
+from coconet.together import DEFAULT
 
 GOOD = np.full((4, 16), [[72], [67], [60], [48]])
 MANY = ["--passes", "2", "--no-audio"]
@@ -124,6 +128,26 @@ def test_render_and_info(piece, tmp_path, capsys):
     assert "valid_loss" in said.out
 
 
+def test_segments_are_read_wherever_a_chorale_is(tmp_path, capsys):
+    (chorale,) = [c for c in load_corpus("demo") if c.bwv == "180.7"]
+    segments = to_segments(chorale, [40, 40, 40, 40, 32, 32, 16])
+    sixteen = segments.filled(
+        [
+            c.replace(grid=np.tile(c.grid, (4, 1)), onsets=np.tile(c.onsets, (4, 1)))
+            for c in segments.chorales()
+        ]
+    )
+    path = save_segments(sixteen, tmp_path / "segments.npy")
+    code, said = run(capsys, "info", path)
+    assert code == 0, said.err
+    assert "16 voices, 240 steps" in said.out and "40 40 40 40 32 32 16" in said.out
+    assert "\ntenor 3 " in said.out
+    code, said = run(capsys, "report", tmp_path)
+    assert code == 0 and "hold" in said.out, said.err
+    code, said = run(capsys, "infill", path, "--as", "soprano")
+    assert code == 2 and "segments have all voices" in said.err
+
+
 def test_choices_and_defaults_are_those_of_the_settings():
     """They stand there a second time, so that --help need not load torch."""
     (commands,) = build_parser()._subparsers._group_actions
@@ -134,6 +158,11 @@ def test_choices_and_defaults_are_those_of_the_settings():
     for name in ("batch", "crop", "frames", "learning_rate", "resolution", "updates", "seed"):
         assert f"({getattr(settings, name):g})" in train[name].help, name
     assert f"({settings.samples_every})" in train["samples_every"].help
+    replace = {action.dest: action for action in commands.choices["replace"]._actions}
+    assert f"({DEFAULT:g})" in replace["together"].help
+    assert (
+        f"({Plan().rounds})" in replace["rounds"].help and f"({PASSES})" in replace["passes"].help
+    )
     paper = PaperConfig()
     assert f"({paper.layers})" in train["layers"].help
     assert f"({paper.filters})" in train["filters"].help

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coconet import places
-from coconet.chorale import Chorale, sidecar_of
+from coconet.chorale import Chorale, read_array, sidecar_of
 from coconet.errors import ChoraleError
 
 SHIPPED_MODEL = "chorales"
@@ -64,7 +64,10 @@ def _fitted_to_others(predictor: Any) -> list[str]:
 def read_source(
     source: str, *, as_: str | None = None, strict: bool = False
 ) -> tuple[Chorale, tuple[int, ...], list[str]]:
-    """A chorale from a file, a typed melody or the corpus; its absent rows; what to tell."""
+    """A chorale from a file, a typed melody or the corpus; its absent rows; what to tell.
+
+    Segments are joined at their true lengths.
+    """
     if source.lower().startswith("bwv:"):
         if as_ is not None:
             raise ChoraleError(f"{source}: a chorale of the corpus has all voices: leave --as out")
@@ -75,10 +78,23 @@ def read_source(
         if not found:
             raise ChoraleError(f"{source}: not in the corpus; data/splits.csv lists what is")
         return found[0], (), []
+    if holds_segments(source):
+        if as_ is not None:
+            raise ChoraleError(f"{source}: segments have all voices: leave --as out")
+        from coconet.segment_files import load_segments
+
+        segments = load_segments(source)
+        return segments.join(), (), list(segments.notes)
     from coconet.reading import read_piece
 
     reading = read_piece(source, as_=as_, strict=strict)
     return reading.chorale, tuple(reading.absent), list(reading.notes)
+
+
+def holds_segments(source: str) -> bool:
+    """Whether a source is an array of segments, which has an axis more than a chorale's."""
+    path = Path(source)
+    return path.suffix == ".npy" and path.exists() and read_array(path).ndim == 3
 
 
 def parse_span(text: str) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from coconet.commands.common import (
     command_line,
     digest_of,
     file_name,
+    holds_segments,
     model_folder,
     open_predictor,
     read_source,
@@ -148,7 +149,7 @@ def replace(options: argparse.Namespace) -> int:
 def _read(options: argparse.Namespace) -> tuple[Chorale, Segments | None, list[str]]:
     """The chorale of four voices, its segments where they are asked for, what to tell."""
     path = Path(options.source)
-    if path.suffix == ".npy" and path.exists() and read_array(path).ndim == 3:
+    if holds_segments(options.source):
         if options.by is not None or options.drop_repeats:
             raise ChoraleError(
                 f"{path}: holds segments, which are cut already: leave --by, --drop-repeats out"

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coconet.chorale import Chorale, load_chorale
+from coconet.chorale import Chorale
 from coconet.commands.common import read_source, tell
 from coconet.errors import ChoraleError
 from coconet.files import validate_writable, write_text
-from coconet.grid import VOICES
+from coconet.grid import voice_name
 
 if TYPE_CHECKING:
     from coconet.metrics import Row
 
 #: With no more pieces than this, each has a row of its own.
 FEW = 8
+#: Characters of a sidecar's value that are told.
+LONG = 120
 
 
 def info(options: argparse.Namespace) -> int:
@@ -84,9 +86,10 @@ def _chorale_rows(source: str) -> list[tuple[str, object]]:
         ("key", f"{key_name(chorale.tonic, chorale.mode, chorale.sharps)}, {signature}"),
         ("metre", f"{chorale.time_signature}, upbeat of {chorale.upbeat} steps"),
         ("tempo", f"{chorale.tempo:g} quarters a minute"),
+        ("phrases", " ".join(map(str, chorale.phrases)) or "unknown"),
         ("fermatas", int(chorale.fermatas.sum())),
     ]
-    for row, voice in enumerate(VOICES * (chorale.voices // 4)):
+    for row, voice in enumerate(map(voice_name, range(chorale.voices))):
         sounding = chorale.grid[row][chorale.grid[row] > 0]
         if row in absent or not len(sounding):
             rows.append((voice, "absent" if row in absent else "silent"))
@@ -96,8 +99,14 @@ def _chorale_rows(source: str) -> list[tuple[str, object]]:
     if chorale.assumed:
         rows.append(("assumed", ", ".join(chorale.assumed)))
     rows += [("note", note) for note in notes]
-    rows += [(f"made: {key}", value) for key, value in chorale.provenance.items()]
+    rows += [(f"made: {key}", _shortened(value)) for key, value in chorale.provenance.items()]
     return rows
+
+
+def _shortened(value: object) -> str:
+    """A value of a sidecar on one line, its beginning where it is long."""
+    text = str(value)
+    return text if len(text) <= LONG else f"{text[:LONG]} … ({len(text):,} characters)"
 
 
 def report(options: argparse.Namespace) -> int:
@@ -147,7 +156,12 @@ def _read_pieces(source: str) -> list[tuple[str, Chorale]]:
     paths = sorted(path for path in folder.glob("*.npy") if not path.name.startswith("."))
     if not paths:
         raise ChoraleError(f"{folder}: expected a folder with .npy files, found none")
-    return [(path.stem, load_chorale(path)) for path in paths]
+    pieces = []
+    for path in paths:
+        chorale, _, notes = read_source(str(path))
+        tell([f"{path}: {note}" for note in notes])
+        pieces.append((path.stem, chorale))
+    return pieces
 
 
 def _table(rows: Sequence[Row], bach: Sequence[Row]) -> str:
