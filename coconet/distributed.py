@@ -172,17 +172,14 @@ def _told_to_stop() -> Iterator[None]:
         return
 
     def stop(signum: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         rank, size = started()
         raise LostProcess(
             f"process {rank} of {size} was told to stop, as when another one is lost: {GO_ON}"
         )
 
-    after = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
-    except LostProcess:
-        # On its way to tell the user: a SIGTERM must not silence it now.
-        after = signal.SIG_IGN
-        raise
     finally:
-        signal.signal(signal.SIGTERM, after)
+        signal.signal(signal.SIGTERM, before)

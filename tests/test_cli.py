@@ -123,6 +123,10 @@ def test_render_and_info(piece, tmp_path, capsys):
     assert code == 0, said.err
     assert "secor" in said.out
     assert run(capsys, "info", piece)[1].out.count("\n") > 8
+    shipped = places.root() / "numpy_chorales" / "examples" / "schmuecke-new-alto-tenor.npy"
+    code, said = run(capsys, "info", shipped)
+    assert code == 0 and "made: command" in said.out, said.err
+    assert max(map(len, said.out.splitlines())) < 200
     assert "+0.00" in run(capsys, "info", places.tunings() / "secor-victorian.scl")[1].out
     code, said = run(capsys, "info", places.models() / "chorales")
     assert "valid_loss" in said.out

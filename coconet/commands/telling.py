@@ -99,12 +99,12 @@ def _chorale_rows(source: str) -> list[tuple[str, object]]:
     if chorale.assumed:
         rows.append(("assumed", ", ".join(chorale.assumed)))
     rows += [("note", note) for note in notes]
-    rows += [(f"made: {key}", _shortened(value)) for key, value in chorale.provenance.items()]
+    rows += [(f"made: {key}", _beginning(value)) for key, value in chorale.provenance.items()]
     return rows
 
 
-def _shortened(value: object) -> str:
-    """A value of a sidecar on one line, its beginning where it is long."""
+def _beginning(value: object) -> str:
+    """A value of a sidecar on one line; only its beginning where it is long."""
     text = str(value)
     return text if len(text) <= LONG else f"{text[:LONG]} … ({len(text):,} characters)"
 
