@@ -24,6 +24,7 @@ from coconet import places
 from coconet.chorale import Chorale
 from coconet.commands.replacing import ReplaceTask
 from coconet.corpus import load_corpus
+from coconet.errors import ChoraleError
 from coconet.jobs import run_jobs
 from coconet.metrics import METRICS, NAMES, Row, bach_rows, bach_spread, battery
 from coconet.plots import Picture, save_figure
@@ -36,7 +37,7 @@ from coconet.segments import to_segments
 SCHMUECKE = (40, 40, 40, 40, 32, 32, 16)
 COLOUR, OTHER, BAND = "#0072B2", "#D55E00", "#e4e4e4"
 #: Errors to either side in the picture.
-WIDTH = 1.96
+ERRORS = 1.96
 #: Errors from which a difference counts: of 18 comparisons a line, so far apart by chance
 #: alone comes one in 20 lines.
 FAR = 3.0
@@ -60,7 +61,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, metavar="DIR", help="also save the picture here")
     options = parser.parse_args()
-    {"speed": speed, "passes": passes, "growth": growth}[options.what](options)
+    if options.what != "passes" and len(options.passes or ()) > 1:
+        parser.error(f"--passes: {options.what} takes one number")
+    try:
+        {"speed": speed, "passes": passes, "growth": growth}[options.what](options)
+    except ChoraleError as error:
+        parser.error(str(error))
 
 
 def plan_with(options: argparse.Namespace, passes: int, rounds: int = 4) -> Plan:
@@ -181,10 +187,16 @@ def differs(rows: Sequence[Row]) -> np.ndarray:
 
 
 def enough_passes(rows: Sequence[Row], kept: np.ndarray, errors: np.ndarray) -> str:
-    """The name of the first row from which on no row differs from the last."""
+    """The name of the first row from which on no row differs from the last.
+
+    Where the row before the last does, the last says nothing of itself: more would be needed.
+    """
     other = abs(kept - kept[-1]) > FAR * np.hypot(errors, errors[-1])
     changed = np.flatnonzero(differs(rows).any(1) | other)
-    return rows[changed[-1] + 1 if len(changed) else 0].name
+    first = changed[-1] + 1 if len(changed) else 0
+    if first == len(rows) - 1:
+        return f"none of those tried; try more than {rows[-1].name}"
+    return rows[first].name
 
 
 def print_metrics(
@@ -219,13 +231,13 @@ def passes_figure(
     for ax in axes[len(METRICS) + 1 :]:
         ax.remove()
     low, high = bach_spread(bach)
-    axes[0].errorbar(numbers, kept, WIDTH * errors, color=COLOUR, marker="o", ms=4, capsize=2)
+    axes[0].errorbar(numbers, kept, ERRORS * errors, color=COLOUR, marker="o", ms=4, capsize=2)
     axes[0].set_title("notes kept a replacement", fontsize=9, loc="left")
     axes[0].set_ylabel("share", fontsize=8)
     for column, (metric, ax) in enumerate(zip(METRICS, axes[1:], strict=False)):
         ax.axhspan(low[column], high[column], color=BAND, lw=0)
         values = [row.values[column] for row in rows]
-        bars = [WIDTH * row.errors[column] for row in rows]
+        bars = [ERRORS * row.errors[column] for row in rows]
         ax.errorbar(numbers, values, bars, color=COLOUR, marker="o", ms=4, capsize=2)
         ax.set_title(metric.name, fontsize=9, loc="left")
         ax.set_ylabel(metric.unit, fontsize=8)

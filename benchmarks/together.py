@@ -12,13 +12,13 @@ import numpy as np
 from coconet import places
 from coconet.chorale import Chorale
 from coconet.corpus import crop, load_corpus
-from coconet.gibbs import Layout, Schedule, sample
+from coconet.gibbs import Layout, Schedule, sample, tilt_of
 from coconet.grid import REST
 from coconet.metrics import Row, bach_rows, battery, within_bach
 from coconet.predictor import Predictor, load_predictor
 from coconet.replace import Plan, replace_voices
 from coconet.theory import intervals
-from coconet.together import DEFAULT, NAMES, Rate, cross_metrics, together_pull, together_tilt
+from coconet.together import DEFAULT, NAMES, Rate, cross_metrics, together_pull, together_weights
 
 ALONE = ("dissonant", "triads", "hold", "onsets", "moving", "fifths", "octaves", "order")
 SETTINGS = ("bass", "soprano", "nothing", "replacement")
@@ -141,7 +141,7 @@ def stacked(
             chorales,
             hidden,
             schedule=Schedule(passes=passes),
-            tilt=together_tilt(1.0, 4 * number, together),
+            weights=together_weights(tilt_of(predictor), 4 * number, together),
             pulls=[pull(stack) for stack in stacks],
             rng=rngs[:-1],
             fill_rests=not kept,

@@ -18,11 +18,18 @@ from coconet.chorale import Chorale
 from coconet.corpus import crop, load_corpus
 from coconet.endings import ends_on_tonic, key_before_the_end
 from coconet.errors import ChoraleError
-from coconet.gibbs import Layout, Schedule, sample
-from coconet.grid import REST, STEPS_PER_QUARTER, validate_span, voice_indices, voice_name
+from coconet.gibbs import Layout, Schedule, sample, tilt_of
+from coconet.grid import (
+    REST,
+    STEPS_PER_QUARTER,
+    is_whole,
+    validate_span,
+    voice_indices,
+    voice_name,
+)
 from coconet.theory import find_key, key_name, parallels, pitch_name
 from coconet.tilt import MOST
-from coconet.together import DEFAULT, together_pull
+from coconet.together import DEFAULT, together_pull, together_weights
 
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
@@ -72,20 +79,25 @@ def resolve_ending(
 
     Each quartet of a stack is written in turn, in view of those before it. Of the
     endings drawn the one with the fewest parallels is taken, of several such the one
-    that the model finds likeliest. The final chord is held; it is as long as the
-    one that was there, a beat at least and at most half of the span.
+    that the model finds likeliest. The final chord is held from a beat on: from the one
+    where the last chord began, a beat or more before the end, if that leaves a beat
+    to lead there; else for about half of the span. Voices that rest throughout the
+    span and the bar before it stay silent; of those that sound the lowest of
+    each quartet has the root.
 
     Parameters
     ----------
     chorale : of four voices or stacked quartets
     span : half-open pair of steps to write anew, such as the last bar of a section; by
-        default from the last bar line that leaves a whole bar. Silence at its end stays.
-    tonic, mode : pitch class 0-11, 'major' or 'minor'; by default the chorale's, where it
-        knows them, else those heard before the end. Minor may end on a major third.
+        default a bar's length, from a beat on. Silence at its end stays.
+    tonic, mode : pitch class 0-11, 'major' or 'minor'; by default, each for itself, the
+        chorale's, where it knows it, else what is heard before the end. Minor may end on
+        a major third.
     keep : voices by name that stay as they are, in all quartets
     tries : endings drawn for each quartet
     passes, temperature, tilt : as for `gibbs.sample`
-    together : how much the other quartets count, as for `together_pull`
+    together : how much the other quartets count, as for `together_pull`; the weights
+        against parallels are firmer by it (`together_weights`)
     rng : the only source of chance
 
     Returns
@@ -96,8 +108,8 @@ def resolve_ending(
     ------
     ChoraleError
         Where nothing sounds in the span; for a kept voice whose last note isn't of the
-        tonic triad, or a kept bass that isn't on its root; where kept voices leave
-        no room for a third; and for bad options.
+        tonic triad, or a kept lowest one that isn't on its root; where voices that are
+        kept or rest leave no room for a third; and for bad options.
     """
     name = chorale.title or "chorale"
     if chorale.voices % 4:
@@ -107,21 +119,27 @@ def resolve_ending(
     cadence = find_cadence(chorale, span=span, tonic=tonic, mode=mode)
     kept_rows = voice_indices(keep) if keep else ()
     kept = np.isin(np.arange(chorale.voices) % 4, kept_rows)
-    if kept.all():
-        raise ChoraleError(f"{name}: all voices are kept, so there is no ending to write")
-    thirds = _thirds(chorale.grid[:, cadence.end - 1], kept, cadence, name)
-    hidden = _hidden(chorale.grid, kept, cadence)
+    near = slice(max(0, cadence.start - chorale.bar), cadence.end)
+    sings = (chorale.grid[:, near] != REST).any(1)
+    hidden = _hidden(chorale.grid, sings & ~kept, cadence)
+    if not hidden.any():
+        raise ChoraleError(f"{name}: all voices that sing are kept, so there is no ending to write")
+    lowest = _lowest(sings)
+    thirds = _thirds(chorale.grid[:, cadence.end - 1], sings & kept, lowest, cadence, name)
     schedule = Schedule(passes=passes)
     grid = chorale.grid.copy()
     quartets = len(grid) // 4
     for number, child in enumerate(rng.spawn(quartets)):
         rows = slice(4 * number, 4 * number + 4)
+        if not hidden[rows].any():
+            continue
         own = chorale.replace(grid=grid[rows], onsets=chorale.onsets[rows])
         written = np.arange(len(grid)) < rows.start
         grid[rows] = _best(
             predictor,
             own,
             hidden[rows],
+            lowest[rows],
             cadence,
             thirds,
             others=grid[written],
@@ -131,7 +149,8 @@ def resolve_ending(
             rng=child,
         )
         # A major and a minor third would clash.
-        degrees = (grid[rows, cadence.end - 1] - cadence.tonic) % 12
+        last = grid[rows, cadence.end - 1]
+        degrees = (last[last != REST] - cadence.tonic) % 12
         thirds = tuple(third for third in thirds if third in degrees)
     record = {
         "span": [cadence.start, cadence.end],
@@ -197,25 +216,22 @@ def find_cadence(
         raise ChoraleError(f"{name}: nothing sounds, so there is no ending to write")
     end = int(np.flatnonzero(sounding)[-1]) + 1
     if span is None:
-        bars = (end - chorale.upbeat) // chorale.bar - 1
-        start = max(0, chorale.upbeat + bars * chorale.bar)
-    if tonic is not None and tonic not in range(12):
+        start = max(0, _on_beat(end - chorale.bar, chorale))
+    if tonic is not None and not is_whole(tonic, 0, 11):
         raise ChoraleError(f"tonic: expected a pitch class 0-11, got {tonic!r}")
     if mode not in (None, *THIRDS):
         raise ChoraleError(f"mode: expected major or minor, got {mode!r}")
+    before = chorale.grid[:, :end]
+    heard = key_before_the_end(before) or find_key(before)
     if tonic is None:
-        own, own_mode = chorale.tonic, chorale.mode
-        if "tonic" in chorale.assumed:
-            before = chorale.grid[:, :end]
-            own, own_mode = key_before_the_end(before) or find_key(before)
-        tonic, mode = own, mode or own_mode
-    # As long as the last chord was, on a beat; something must lead there.
-    length = end - start
-    held = end - max(start, _last_chord(chorale.grid[:, :end]))
-    held = min(length, max(STEPS_PER_QUARTER, min(held, length // 2)))
-    chord = end - held
-    chord = max(start, chord - (chord - chorale.upbeat) % STEPS_PER_QUARTER)
-    return Cadence(start, chord, end, int(tonic), mode or chorale.mode)
+        tonic = heard[0] if "tonic" in chorale.assumed else chorale.tonic
+    if mode is None:
+        mode = heard[1] if "mode" in chorale.assumed else chorale.mode
+    chord = _on_beat(min(_last_chord(before), end - STEPS_PER_QUARTER), chorale)
+    if chord < start + STEPS_PER_QUARTER:  # nothing would lead there
+        half = max(STEPS_PER_QUARTER, (end - start) // 2)
+        chord = max(start, _on_beat(end - half, chorale))
+    return Cadence(start, chord, end, int(tonic), mode)
 
 
 @cache
@@ -227,7 +243,8 @@ def approach() -> np.ndarray:
 
     Returns
     -------
-    float array, shape=(2, 4, 12): major and minor, voices, semitones above the tonic
+    float array, shape=(2, 4, 12), not to be written to: major and minor, voices,
+    semitones above the tonic
     """
     modes = tuple(THIRDS)
     before, all_over = np.zeros((2, 4, 12)), np.zeros((2, 4, 12))
@@ -241,7 +258,14 @@ def approach() -> np.ndarray:
     usual = (all_over + 1) / (all_over + 1).sum(-1, keepdims=True)
     beats = before / STEPS_PER_QUARTER
     found = (beats + PRIOR * usual) / (beats.sum(-1, keepdims=True) + PRIOR)
-    return np.log(found / usual)
+    gains = np.log(found / usual)
+    gains.setflags(write=False)
+    return gains
+
+
+def _on_beat(step: int, chorale: Chorale) -> int:
+    """The beat in which a step lies: where it begins."""
+    return step - (step - chorale.upbeat) % STEPS_PER_QUARTER
 
 
 def _last_chord(grid: np.ndarray) -> int:
@@ -256,19 +280,27 @@ def _degrees(grid: np.ndarray, tonic: int) -> np.ndarray:
     return np.eye(12)[(grid - tonic) % 12] * (grid != REST)[..., None]
 
 
-def _thirds(last: np.ndarray, kept: np.ndarray, cadence: Cadence, name: str) -> tuple[int, ...]:
+def _lowest(sings: np.ndarray) -> np.ndarray:
+    """bool array, shape=(4·k,): of the voices that sing the lowest of each quartet."""
+    quartets = sings.reshape(-1, 4)
+    after = np.cumsum(quartets[:, ::-1], axis=1)[:, ::-1]
+    return (quartets & (after == 1)).ravel()
+
+
+def _thirds(
+    last: np.ndarray, kept: np.ndarray, lowest: np.ndarray, cadence: Cadence, name: str
+) -> tuple[int, ...]:
     """Thirds that the kept voices' last notes allow; ChoraleError where they allow no tonic."""
     tonic = cadence.tonic
     degrees = (last.astype(int) - tonic) % 12
     sounding = kept & (last != REST)
-    bass = np.arange(len(last)) % 4 == 3
     triad = np.isin(degrees, (0, FIFTH, *THIRDS[cadence.mode]))
-    wrong = (sounding & ~triad) | (kept & bass & (~sounding | (degrees != 0)))
+    wrong = (sounding & ~triad) | (kept & lowest & (~sounding | (degrees != 0)))
     key = key_name(tonic, cadence.mode)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         ends = f"ends on {pitch_name(int(last[row]))}" if last[row] != REST else "rests at the end"
-        expected = "the tonic" if bass[row] else "a note of the tonic triad"
+        expected = "the tonic" if lowest[row] else "a note of the tonic triad"
         raise ChoraleError(
             f"{name}: the kept {voice_name(row)} {ends}, expected {expected} of {key}; "
             "don't keep it, or give the key in which it ends (tonic=, mode=)"
@@ -279,13 +311,13 @@ def _thirds(last: np.ndarray, kept: np.ndarray, cadence: Cadence, name: str) -> 
     return tuple(third for third in THIRDS[cadence.mode] if third in said or not said)
 
 
-def _hidden(grid: np.ndarray, kept: np.ndarray, cadence: Cadence) -> np.ndarray:
-    """The cells to write: what sounds in the span, and all of the final chord."""
+def _hidden(grid: np.ndarray, written: np.ndarray, cadence: Cadence) -> np.ndarray:
+    """The cells to write in some voices: what sounds in the span, and all of the final chord."""
     hidden = np.zeros(grid.shape, bool)
     span = slice(cadence.start, cadence.end)
     hidden[:, span] = grid[:, span] != REST
     hidden[:, cadence.chord : cadence.end] = True
-    hidden[kept] = False
+    hidden[~written] = False
     return hidden
 
 
@@ -293,6 +325,7 @@ def _best(
     predictor: Predictor,
     chorale: Chorale,
     hidden: np.ndarray,
+    lowest: np.ndarray,
     cadence: Cadence,
     thirds: Sequence[int],
     *,
@@ -309,19 +342,22 @@ def _best(
     piece, near = crop(chorale, seen), hidden[:, slice(*seen)]
     start, chord, end = (step - begin for step in (cadence.start, cadence.chord, cadence.end))
     beside = together_pull(others[:, slice(*seen)], predictor.pitches, together)
-    free = np.flatnonzero(near[:3, end - 1])
+    weights = together_weights(tilt_of(predictor), len(others), together)
+    free = np.flatnonzero(near[:, end - 1] & ~lowest)
+    root = int(np.flatnonzero(lowest)[0])
     # Without a third nothing is the tonic: where no draw has one, it is given to a voice.
     for forced in (False, True):
         pulls = []
         for number in range(tries):
             third = thirds[number % len(thirds)]
             voice = int(free[number // len(thirds) % len(free)]) if forced and len(free) else None
-            pull = _pull(piece.steps, chord, end, cadence, third, voice, predictor.pitches)
+            pull = _pull(piece.steps, chord, end, cadence, lowest, third, voice, predictor.pitches)
             pulls.append(pull if beside is None else pull + beside)
         found = sample(
             predictor,
             [piece] * tries,
             [near] * tries,
+            weights=weights,
             pulls=pulls,
             rng=rng,
             fill_rests=True,
@@ -330,13 +366,17 @@ def _best(
         for grid in found:
             held = near[:, chord:end]
             grid[:, chord:end] = np.where(held, grid[:, end - 1 : end], grid[:, chord:end])
-        good = [g for g in found if ends_on_tonic(g[:, :end], cadence.tonic, cadence.mode)]
+        good = [
+            grid
+            for grid in found
+            if ends_on_tonic(grid[: root + 1, :end], cadence.tonic, cadence.mode)
+        ]
         if good:
             break
     else:
         raise ChoraleError(
-            f"{chorale.title or 'chorale'}: the kept voices leave no room for the third of "
-            f"{key_name(cadence.tonic, cadence.mode)} in the last chord; keep fewer"
+            f"{chorale.title or 'chorale'}: voices that are kept or rest leave no room for the "
+            f"third of {key_name(cadence.tonic, cadence.mode)} in the last chord"
         )
     # Parallels that arrive in the ending, or from it in what comes after.
     arrivals = slice(max(0, start - 1), end)
@@ -353,6 +393,7 @@ def _pull(
     chord: int,
     end: int,
     cadence: Cadence,
+    lowest: np.ndarray,
     third: int,
     voice: int | None,
     pitches: tuple[int, int],
@@ -364,8 +405,8 @@ def _pull(
     lead = slice(max(0, chord - STEPS_PER_QUARTER), chord)
     pull[:, lead] = approach()[tuple(THIRDS).index(cadence.mode)][:, None, degrees]
     final = np.full((4, len(degrees)), -MOST)
-    final[:3, np.isin(degrees, (0, third, FIFTH))] = 0
-    final[3, degrees == 0] = 0
+    final[:, np.isin(degrees, (0, third, FIFTH))] = 0
+    final[lowest] = np.where(degrees == 0, 0, -MOST)
     if voice is not None:
         final[voice] = np.where(degrees == third, 0, -MOST)
     pull[:, chord:end] = final[:, None]

@@ -17,7 +17,7 @@ from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
 from coconet.grid import STEPS_PER_QUARTER
 from coconet.metrics import NAMES, Row, count_metrics, quartets_of, row_of
-from coconet.passages import Passage, nearest_harmony, nearest_passage
+from coconet.passages import Beats, Passage, nearest_harmony, nearest_passage
 from coconet.tables import Table
 from coconet.theory import key_name
 from coconet.together import cross_metrics
@@ -66,7 +66,7 @@ class Candidate:
 
 def describe(
     chorales: Sequence[Chorale],
-    corpus: Sequence[Chorale] = (),
+    corpus: Sequence[Chorale] | Beats = (),
     *,
     numbers: Sequence[int] | None = None,
     voices: Sequence[int] = (0, 1, 2, 3),
@@ -77,7 +77,8 @@ def describe(
     Parameters
     ----------
     chorales : the versions, of four voices or stacks of quartets
-    corpus : where the nearest passages are looked for; nowhere by default
+    corpus : where the nearest passages are looked for, chorales or their `Beats`; nowhere
+        by default
     numbers : of the versions; by default from 1
     voices : rows of each quartet that are compared across quartets: not those that all share
     length : steps of the passages, whole beats; shorter where a version is
@@ -91,15 +92,17 @@ def describe(
     if len(numbers) != len(chorales):
         raise ChoraleError(f"numbers: expected {len(chorales)}, got {len(numbers)}")
     counts = count_metrics(chorales)
+    corpus = Beats.of(corpus)
     candidates = []
     for number, chorale, counted in zip(numbers, chorales, counts, strict=True):
         quartets = [
             Chorale(quartet.grid, upbeat=chorale.upbeat, time_signature=chorale.time_signature)
             for quartet in quartets_of(chorale)
         ]
-        beats = (chorale.steps - chorale.upbeat % STEPS_PER_QUARTER) // STEPS_PER_QUARTER
+        upbeat = chorale.upbeat % STEPS_PER_QUARTER
+        beats = max(0, chorale.steps - upbeat) // STEPS_PER_QUARTER
         found = {}
-        if corpus and beats:
+        if corpus.chorales and beats:
             steps = min(length, beats * STEPS_PER_QUARTER)
             for name, search in (("cells", nearest_passage), ("harmony", nearest_harmony)):
                 near = [search(quartet, corpus, length=steps) for quartet in quartets]

@@ -20,6 +20,7 @@ from coconet.files import atomic_path, read_json, validate_writable, write_json
 from coconet.grid import (
     REST,
     STEPS_PER_QUARTER,
+    is_whole,
     onsets_of,
     validate_grid,
     validate_span,
@@ -90,19 +91,19 @@ class Chorale:
         _expect(fermatas.shape == (steps,), name, f"fermatas of shape ({steps},)", fermatas.shape)
         onsets = onsets.astype(bool)
         _check_onsets(grid, onsets, name)
-        _expect(_whole(self.tonic, 0, 11), name, "a tonic of 0-11", self.tonic)
+        _expect(is_whole(self.tonic, 0, 11), name, "a tonic of 0-11", self.tonic)
         _expect(self.mode in ("major", "minor"), name, "mode major or minor", self.mode)
-        _expect(_whole(self.sharps, -7, 7), name, "-7 to 7 sharps", self.sharps)
+        _expect(is_whole(self.sharps, -7, 7), name, "-7 to 7 sharps", self.sharps)
         parse_time_signature(self.time_signature)
         bar = self.bar
         upbeats = f"an upbeat of 0-{bar - 1} steps"
-        _expect(_whole(self.upbeat, 0, bar - 1), name, upbeats, self.upbeat)
+        _expect(is_whole(self.upbeat, 0, bar - 1), name, upbeats, self.upbeat)
         tempo = self.tempo
         good_tempo = isinstance(tempo, int | float) and not isinstance(tempo, bool)
         _expect(good_tempo and 5 <= tempo <= 1000, name, "a tempo of 5-1000", tempo)
         phrases = tuple(self.phrases)
         _expect(
-            all(_whole(length, 1, steps) for length in phrases) and sum(phrases) in (0, steps),
+            all(is_whole(length, 1, steps) for length in phrases) and sum(phrases) in (0, steps),
             name,
             f"phrases that add up to {steps} steps",
             phrases,
@@ -306,7 +307,7 @@ def chorale_from_sidecar(grid: np.ndarray, side: dict[str, Any], path: Path) -> 
             assumed.add("onsets")
         fermatas = np.zeros(grid.shape[1], bool)
         for step in side.get("fermatas", []):
-            _expect(_whole(step, 0, grid.shape[1] - 1), "fermatas", "steps of the piece", step)
+            _expect(is_whole(step, 0, grid.shape[1] - 1), "fermatas", "steps of the piece", step)
             fermatas[step] = True
         return Chorale(
             grid,
@@ -344,11 +345,6 @@ def _check_onsets(grid: np.ndarray, onsets: np.ndarray, name: str) -> None:
                 f"{name}: onsets don't fit the grid: "
                 f"{voice_name(voice)} at step {step}: {complaint}"
             )
-
-
-def _whole(value: object, low: int, high: int) -> bool:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return bool(whole and low <= value <= high)
 
 
 def _expect(condition: bool, name: str, expected: str, got: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import re
 import socket
 import threading
@@ -33,14 +34,27 @@ def validate_address(address: str) -> None:
         raise ChoraleError(
             f"--dask {address!r}: expected a scheduler's address such as tcp://192.168.1.5:8786"
         )
+    place, secret = (match[1].strip("[]"), int(match[2])), address.startswith("tls:")
+    heard: queue.Queue[int | Exception] = queue.Queue()
+
+    def call() -> None:
+        try:
+            with socket.create_connection(place, timeout=ANSWER / 2) as line:
+                # A scheduler speaks first: the size of its greeting. Over TLS it can't be read.
+                heard.put(1 if secret else int.from_bytes(line.recv(8), "little"))
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that no machine can have
+            heard.put(error)
+
+    # A name takes its own time to look up and may stand for several machines: all that is
+    # waited for in one thread, which ends with the program.
+    threading.Thread(target=call, daemon=True).start()
     try:
-        place = (match[1].strip("[]"), int(match[2]))
-        with socket.create_connection(place, timeout=ANSWER / 2) as line:
-            # A scheduler speaks first: the size of its greeting. Over TLS it can't be read.
-            size = int.from_bytes(line.recv(8), "little") if match[0][:4] != "tls:" else 1
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that no machine can have
-        reason = str(getattr(error, "strerror", None) or error).lower()
-        raise _silent(address, reason) from error
+        size = heard.get(timeout=ANSWER / 2)
+    except queue.Empty:
+        size = TimeoutError("timed out")
+    if isinstance(size, Exception):
+        reason = str(getattr(size, "strerror", None) or size).lower()
+        raise _silent(address, reason) from size
     if not 0 < size < LONG:
         raise _silent(address, "what is there is something else")
 
@@ -75,14 +89,10 @@ class Cluster:
     @contextlib.contextmanager
     def open(self) -> Iterator[Any]:
         """A `joblib.Parallel` that hands results over as they come; raises ChoraleError."""
-        from distributed import Client
         from joblib import Parallel
 
         with _quiet("distributed", "tornado", "asyncio"):
-            try:
-                client = Client(self.address, timeout=ANSWER / 2, set_as_default=False)
-            except Exception as error:  # whatever a stranger's answer leads to
-                raise _silent(self.address, "what is there is something else") from error
+            client = _client(self.address)
             try:
                 client.wait_for_workers(1, timeout=ANSWER)
                 backend = _dask_backend(client)
@@ -142,6 +152,22 @@ class Cluster:
             f"(dask worker {self.address} --nthreads 1 --nworkers 2). What is finished is "
             "kept: the same command goes on from there"
         )
+
+
+def _client(address: str) -> Any:
+    """A Dask client; one that found no scheduler is closed before it is thrown away."""
+    from distributed import Client
+
+    client = Client.__new__(Client)
+    try:
+        client.__init__(address, timeout=ANSWER / 2, set_as_default=False)
+    except BaseException as error:
+        # Else its __del__ takes leave of the stranger, and waits for an answer.
+        client.status = "closed"
+        if not isinstance(error, Exception):
+            raise
+        raise _silent(address, "what is there is something else") from error
+    return client
 
 
 def _dask_backend(client: Any) -> Any:

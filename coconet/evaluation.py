@@ -222,7 +222,7 @@ def table(results: Sequence[Scores]) -> str:
         lines.append(
             f"{scores.model:<{width}}  {_with_error(f'{summary.nats:>6.3f}', summary.error)}"
             f"  {summary.median:>6.3f} {summary.p90:>6.2f} {summary.p99:>6.2f}"
-            f"  {summary.surprises:>7.1%}  {scores.seconds / 60:>7.1f}"
+            f"  {summary.surprises:>8.1%}  {scores.seconds / 60:>7.1f}"
         )
     head = "".join(f"{voice:>16}" for voice in VOICES)
     lines += ["", f"{'nats a note':<{width}}{head}"]

@@ -69,12 +69,15 @@ def atomic_path(path: Path, *, force: bool = True) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_files(paths: Sequence[Path], *, force: bool = True) -> Iterator[Path]:
+def atomic_files(
+    paths: Sequence[Path], *, force: bool = True, stale: Sequence[Path] = ()
+) -> Iterator[Path]:
     """Yield a temporary folder; move files of these names out of it if the block succeeds.
 
     The block makes a file there for the name of each of `paths`, which lie in one
-    folder; missing folders are made. The files arrive in the order of `paths`. Where
-    anything fails nothing is moved and no folder is left. Raises ChoraleError for what
+    folder; missing folders are made. The files arrive in the order of `paths`, and just
+    before them the files `stale` are removed, if they are there. Where anything fails
+    nothing is moved or removed and no folder is left. Raises ChoraleError for what
     `validate_writable` refuses and for any OSError in the block.
     """
     paths = [validate_writable(path, force=force) for path in paths]
@@ -87,6 +90,8 @@ def atomic_files(paths: Sequence[Path], *, force: bool = True) -> Iterator[Path]
             made = [Path(temporary, path.name) for path in paths]
             for path in made:
                 path.stat()  # all are there, or none is moved
+            for path in stale:
+                path.unlink(missing_ok=True)
             for source, path in zip(made, paths, strict=True):
                 os.replace(source, path)
         done = True

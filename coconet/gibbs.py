@@ -27,7 +27,7 @@ from coconet.encoding import lay_on_beats
 from coconet.errors import ChoraleError
 from coconet.grid import REST, STEPS_PER_QUARTER, validate_hidden, validate_pitches
 from coconet.theory import in_parallel
-from coconet.tilt import MOST, Tilt, draw, draw_in_turn, heard_key, home_pull
+from coconet.tilt import MOST, Tilt, draw, draw_in_turn, heard_key, home_pull, validate_factor
 
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
@@ -177,8 +177,7 @@ def sample(
             f"the model was trained on {resolution} steps a whole note, for comparing likelihoods; "
             "sampling needs one of 16"
         )
-    if not (np.isfinite(temperature) and temperature >= 0):
-        raise ChoraleError(f"temperature: expected 0 or more, got {temperature!r}")
+    temperature = validate_factor(temperature, "temperature")
     weights = (tilt_of(predictor) if weights is None else weights).scaled(tilt)
     regions = [
         _free_cells(chorale, region, predictor.pitches, fill_rests)

@@ -65,6 +65,13 @@ def voice_indices(names: str | Iterable[str]) -> tuple[int, ...]:
     return tuple(rows)
 
 
+def is_whole(value: object, low: int | None = None, high: int | None = None) -> bool:
+    """Whether `value` is a whole number, Python's or NumPy's and no bool, within low…high."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        return False
+    return (low is None or low <= value) and (high is None or value <= high)
+
+
 def validate_grid(grid: object, *, voices: int | None = None, name: str = "grid") -> np.ndarray:
     """Return `grid` as a new int16 array of shape (voices, steps), or say what is wrong.
 
@@ -127,7 +134,10 @@ def validate_hidden(hidden: object, shape: tuple[int, int]) -> np.ndarray:
 
 def validate_span(span: Sequence[int], steps: int) -> tuple[int, int]:
     """Return a half-open span as two ints within 0…steps, or raise ChoraleError."""
-    start, end = (int(edge) for edge in span)
+    edges = [] if isinstance(span, str) or not isinstance(span, Iterable) else list(span)
+    if len(edges) != 2 or not all(is_whole(edge) for edge in edges):
+        raise ChoraleError(f"span: expected two steps, start and end, got {span!r}")
+    start, end = (int(edge) for edge in edges)
     if not 0 <= start < end <= steps:
         raise ChoraleError(f"span {start}:{end}: expected 0 <= start < end <= {steps} steps")
     return start, end

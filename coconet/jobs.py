@@ -30,6 +30,7 @@ that the machines share no disk.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import platform
 import signal
@@ -38,7 +39,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -203,11 +204,13 @@ class _Model:
     """Which model a worker loads, and what must be the same there as here.
 
     folder : of the checkpoint; relative to the project where it lies in it
+    weights : the sampler's, which lie beside the network's
     """
 
     folder: Path
     name: str
     precision: str
+    weights: tuple[tuple[str, float], ...]
     surroundings: tuple[str, ...]
 
     @classmethod
@@ -215,7 +218,15 @@ class _Model:
         path = Path(folder).resolve()
         with contextlib.suppress(ValueError):
             path = path.relative_to(places.root().resolve())
-        return cls(path, predictor.name, predictor.precision, _surroundings())
+        return cls(
+            path, predictor.name, predictor.precision, _weights_of(predictor), _surroundings()
+        )
+
+
+def _weights_of(predictor: Predictor) -> tuple[tuple[str, float], ...]:
+    from coconet.gibbs import tilt_of
+
+    return tuple(tilt_of(predictor).weights.items())
 
 
 def _surroundings() -> tuple[str, ...]:
@@ -223,10 +234,22 @@ def _surroundings() -> tuple[str, ...]:
 
     return (
         f"coconet {__version__}",
+        f"the sources {_sources()}",
         f"torch {torch.__version__}",
         f"numpy {np.__version__}",
         platform.machine(),
     )
+
+
+@cache
+def _sources() -> str:
+    """A digest of the package's modules, the same whatever ends their lines."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        digest.update(f"{path.relative_to(package).as_posix()}\0{text}\0".encode())
+    return digest.hexdigest()[:12]
 
 
 #: Two threads of a worker must not load the model at the same time.
@@ -248,6 +271,11 @@ def _load(model: _Model) -> Predictor:
         raise ChoraleError(
             f"worker on {platform.node()}: expected the model {model.name}, "
             f"got {predictor.name}; copy the same checkpoint to every machine"
+        )
+    if _weights_of(predictor) != model.weights:
+        raise ChoraleError(
+            f"worker on {platform.node()}: the sampler's weights of {model.name} are others "
+            "than here; copy the same checkpoint, sampler.json too, to every machine"
         )
     return predictor
 

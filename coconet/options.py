@@ -80,11 +80,9 @@ def _infill(commands: argparse._SubParsersAction) -> None:
     marks.add_argument(
         "--as", dest="as_", metavar="VOICES", help="which voices the source's are, such as soprano"
     )
-    marks.add_argument("--metre", metavar="3/4", help="time signature, in place of the source's")
-    marks.add_argument("--upbeat", type=int, metavar="STEPS", help="sixteenths before bar 1")
-    marks.add_argument("--tempo", type=float, help="quarter notes a minute")
-    marks.add_argument("--quartet", type=int, metavar="K", help="of a stack of quartets, from 1")
+    _quartet(marks)
     marks.add_argument("--strict", action="store_true", help="refuse notes off the grid")
+    _facts(parser)
     _sampling(parser)
     _outputs(parser)
 
@@ -102,11 +100,12 @@ def _generate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--as", dest="as_", metavar="VOICES", help="which voices the source's are, such as bass"
     )
-    parser.add_argument("--tempo", type=float, help="quarter notes a minute (72)")
+    _quartet(parser)
     parser.add_argument(
         "--stack", type=int, default=1, metavar="K", help="quartets on top of each other (1)"
     )
     _together(parser)
+    _facts(parser)
     _sampling(parser, threads=False)
     _workers(parser)
     _outputs(parser)
@@ -131,7 +130,7 @@ def _replace(commands: argparse._SubParsersAction) -> None:
         "--order", metavar="VOICES", help="that a round replaces, in turn (soprano,…,bass)"
     )
     parser.add_argument("--keep", metavar="VOICES", help="kept for good, in every quartet")
-    parser.add_argument("--quartet", type=int, metavar="K", help="of a stack of quartets, from 1")
+    _quartet(parser)
     _together(parser)
     segments = parser.add_argument_group("segments (by default the piece is written as a whole)")
     segments.add_argument(
@@ -151,6 +150,11 @@ def _replace(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="store the array in C and minus 30, as old programs do",
     )
+    arrays = parser.add_argument_group("an array of segments without a sidecar")
+    arrays.add_argument(
+        "--offset", type=int, metavar="N", help="taken off its pitches; a guess, 0 or 30"
+    )
+    arrays.add_argument("--tonic", metavar="F", help="in which it stands; a guess")
     _sampling(parser, passes="of a replacement (64)", threads=False)
     _workers(parser)
     _outputs(parser, folder="numpy_chorales, or segmented_chorales with --segments")
@@ -371,6 +375,19 @@ def _format(commands: argparse._SubParsersAction) -> None:
 
 def _doctor(commands: argparse._SubParsersAction) -> None:
     _command(commands, "doctor", "tell what is installed, what is missing, and the exact fix")
+
+
+def _quartet(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--quartet", type=int, metavar="K", help="which one of a stack of quartets, from 1"
+    )
+
+
+def _facts(parser: Parser) -> None:
+    group = parser.add_argument_group("metre and tempo (by default the source's own, if it tells)")
+    group.add_argument("--metre", metavar="3/4", help="time signature (4/4)")
+    group.add_argument("--upbeat", type=int, metavar="STEPS", help="sixteenths before bar 1 (0)")
+    group.add_argument("--tempo", type=float, help="quarter notes a minute (72)")
 
 
 def _sampling(

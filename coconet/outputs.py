@@ -18,6 +18,18 @@ from coconet.files import atomic_files, validate_writable
 SUFFIXES = (".npy", ".json", ".mid", ".musicxml", ".svg", ".png", ".wav")
 
 
+def names_of(name: str, count: int) -> list[str]:
+    """What versions are called: NAME, or NAME-1, NAME-2 … where there are several.
+
+    Raises ChoraleError for no version, and for a name with a folder or a dot before it.
+    """
+    if count < 1:
+        raise ChoraleError(f"--count: expected 1 or more, got {count}")
+    if Path(name).name != name or name.startswith("."):
+        raise ChoraleError(f"name {name!r}: expected a plain name of files; the folder is --out")
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+
+
 def paths_of(folder: Path, name: str, *, audio: bool = True) -> list[Path]:
     """The files that `write_all` makes."""
     suffixes = SUFFIXES if audio else SUFFIXES[:-1]
@@ -27,12 +39,11 @@ def paths_of(folder: Path, name: str, *, audio: bool = True) -> list[Path]:
 def validate_outputs(
     folder: Path, names: Sequence[str], *, audio: bool = True, force: bool = False
 ) -> None:
-    """Check that all files can be made, before any work is done; raises ChoraleError."""
+    """Check that all files can be made, before any work is done; raises ChoraleError.
+
+    names : as `names_of` gives them
+    """
     for name in names:
-        if Path(name).name != name or name.startswith("."):
-            raise ChoraleError(
-                f"name {name!r}: expected a plain name of files; the folder is --out"
-            )
         for path in paths_of(folder, name, audio=audio):
             validate_writable(path, force=force)
 
@@ -66,7 +77,7 @@ def write_all(
         no synthesiser works; then none of the files is made.
     """
     paths = paths_of(folder, name, audio=audio)
-    validate_outputs(folder, [name], audio=audio, force=force)
+    validate_outputs(folder, names_of(name, 1), audio=audio, force=force)
     with atomic_files(paths, force=force) as temporary:
         forms = [path.suffix for path in paths]
         write_forms(chorale, temporary / paths[0].name, forms, before=before, hidden=hidden)

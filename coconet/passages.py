@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -57,8 +58,36 @@ class Passage:
         return 1 - self.share
 
 
+class Beats:
+    """The beats of a corpus, cut and checked once for many searches.
+
+    chorales : of four voices
+    first : where the first beat of each begins; lengths : how many whole beats it has
+    beats : int32 array, shape=(beats, 4, 4): voices, steps of each, all chorales in a row
+    """
+
+    def __init__(self, chorales: Sequence[Chorale]) -> None:
+        grids, self.first = zip(*map(_grid_of, chorales), strict=True) if chorales else ((), ())
+        cut = [_beats(grid, first) for grid, first in zip(grids, self.first, strict=True)]
+        self.chorales = chorales
+        self.lengths = [len(beats) for beats in cut]
+        self.beats = np.concatenate([np.zeros((0, 4, STEPS_PER_QUARTER), np.int32), *cut])
+
+    @classmethod
+    def of(cls, corpus: Sequence[Chorale] | Beats) -> Beats:
+        return corpus if isinstance(corpus, Beats) else cls(corpus)
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        return _cells(self.beats)
+
+    @cached_property
+    def harmonies(self) -> np.ndarray:
+        return _harmonies(self.beats)
+
+
 def nearest_passage(
-    piece: Chorale | np.ndarray, chorales: Sequence[Chorale], *, length: int = 32
+    piece: Chorale | np.ndarray, chorales: Sequence[Chorale] | Beats, *, length: int = 32
 ) -> Passage:
     """The passage of a corpus with the most cells in common with one of a piece.
 
@@ -68,7 +97,7 @@ def nearest_passage(
     Parameters
     ----------
     piece : a chorale, or an int array of shape (4, steps) whose step 0 is on a beat
-    chorales : of four voices
+    chorales : of four voices, or their `Beats`, which spare many searches much of the work
     length : steps of the passages, whole beats
 
     Raises
@@ -82,11 +111,12 @@ def nearest_passage(
         equal = [(beat[:, None] == corpus.T).view(np.uint8).sum(0, np.uint8) for beat in moved]
         return np.array(equal) / np.float32(own.shape[1])
 
-    return _nearest(piece, chorales, length, _cells, equal_cells, SHIFTS)
+    corpus = Beats.of(chorales)
+    return _nearest(piece, corpus, length, _cells, corpus.cells, equal_cells, SHIFTS)
 
 
 def nearest_harmony(
-    piece: Chorale | np.ndarray, chorales: Sequence[Chorale], *, length: int = 32
+    piece: Chorale | np.ndarray, chorales: Sequence[Chorale] | Beats, *, length: int = 32
 ) -> Passage:
     """The passage of a corpus whose harmony is most like that of one of a piece.
 
@@ -103,7 +133,7 @@ def nearest_harmony(
     Parameters
     ----------
     piece : a chorale, or an int array of shape (4, steps) whose step 0 is on a beat
-    chorales : of four voices
+    chorales : of four voices, or their `Beats`, which spare many searches much of the work
     length : steps of the passages, whole beats
 
     Raises
@@ -119,7 +149,8 @@ def nearest_harmony(
         most = moved.sum(1)[:, None] + corpus.sum(1) - least
         return np.divide(least, most, out=np.ones_like(least), where=most > 0)
 
-    return _nearest(piece, chorales, length, _harmonies, shared, TURNS)
+    corpus = Beats.of(chorales)
+    return _nearest(piece, corpus, length, _harmonies, corpus.harmonies, shared, TURNS)
 
 
 def longest_copy(piece: Chorale | np.ndarray, chorales: Sequence[Chorale]) -> Passage | None:
@@ -194,15 +225,17 @@ def above_nearest(
 
 def _nearest(
     piece: Chorale | np.ndarray,
-    chorales: Sequence[Chorale],
+    corpus: Beats,
     length: int,
     of_beats: Callable[[np.ndarray], np.ndarray],
+    theirs: np.ndarray,
     likeness: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
     shifts: Sequence[int],
 ) -> Passage:
     """The nearest passage, whatever of their beats is compared.
 
     of_beats : from beats, shape=(beats, 4, 4), to what is compared, shape=(beats, features)
+    theirs : what it makes of the corpus's beats
     likeness : of the piece's beats, shape=(own, features), and the corpus's moved by some
         semitones, shape=(theirs, features): 0-1, shape=(own, theirs)
     shifts : semitones that are tried, the preferred first
@@ -217,17 +250,13 @@ def _nearest(
             f"piece: expected at least {window} whole beats, got {len(own)};"
             " choose a shorter length"
         )
-    offsets = [_grid_of(chorale)[1] for chorale in chorales]
-    cut = [_beats(_grid_of(c)[0], offset) for c, offset in zip(chorales, offsets, strict=True)]
-    lengths = [len(beats) for beats in cut]
-    if not any(count >= window for count in lengths):
+    if not any(count >= window for count in corpus.lengths):
         raise ChoraleError(f"corpus: expected a chorale of {window} whole beats or more")
-    corpus = of_beats(np.concatenate(cut))
-    fits = np.concatenate([np.arange(count) + window <= count for count in lengths])
-    rows, columns = len(own) - window + 1, len(corpus) - window + 1
+    fits = np.concatenate([np.arange(count) + window <= count for count in corpus.lengths])
+    rows, columns = len(own) - window + 1, len(theirs) - window + 1
     best = (-1.0, 0, 0, 0)
     for semitones in shifts:
-        alike = likeness(own, corpus, semitones)
+        alike = likeness(own, theirs, semitones)
         # A passage's beats lie along a diagonal: its k-th over the other's k-th.
         total = sum(alike[k : k + rows, k : k + columns] for k in range(window))
         total = np.where(fits[:columns], total, -1)
@@ -235,15 +264,16 @@ def _nearest(
         if total[here, there] > best[0]:
             best = (float(total[here, there]), int(here), int(there), semitones)
     total, here, there, semitones = best
-    ends = np.cumsum(lengths)
+    ends = np.cumsum(corpus.lengths)
     number = int(np.searchsorted(ends, there, side="right"))
-    beat = there - int(ends[number]) + lengths[number]
-    start, at = first + here * STEPS_PER_QUARTER, offsets[number] + beat * STEPS_PER_QUARTER
+    beat = there - int(ends[number]) + corpus.lengths[number]
+    start = first + here * STEPS_PER_QUARTER
+    at = corpus.first[number] + beat * STEPS_PER_QUARTER
     return Passage(
         span=(start, start + length),
         number=number,
-        bwv=chorales[number].bwv,
-        title=chorales[number].title,
+        bwv=corpus.chorales[number].bwv,
+        title=corpus.chorales[number].title,
         at=(at, at + length),
         semitones=semitones,
         share=total / window,
@@ -266,7 +296,7 @@ def _beats(grid: np.ndarray, first: int) -> np.ndarray:
 
 def _cells(beats: np.ndarray) -> np.ndarray:
     """The cells of each beat in a row, int16, shape=(beats, 16); a cell's column lies in one."""
-    return np.asfortranarray(beats.reshape(len(beats), -1), np.int16)
+    return np.asfortranarray(beats.reshape(len(beats), 4 * STEPS_PER_QUARTER), np.int16)
 
 
 def _harmonies(beats: np.ndarray) -> np.ndarray:
@@ -285,7 +315,7 @@ def _harmonies(beats: np.ndarray) -> np.ndarray:
     lowest = np.where(sounding, beats, 128).min(1)
     bass = ((lowest % 12)[..., None] == np.arange(12)) & (lowest < 128)[..., None]
     marks = np.stack([heard, bass.sum(1)], axis=1)[..., None] >= LEVELS
-    return marks.reshape(len(beats), -1).astype(np.float32)
+    return marks.reshape(len(beats), 2 * 12 * len(LEVELS)).astype(np.float32)
 
 
 def _codes(grid: np.ndarray) -> np.ndarray:

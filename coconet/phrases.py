@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
 from coconet.chorale import Chorale
 from coconet.corpus import crop
 from coconet.errors import ChoraleError
+from coconet.grid import is_whole
 from coconet.streams import phrases_at
 
 
@@ -27,8 +29,8 @@ def phrase_lengths(
     Raises
     ------
     ChoraleError
-        Where there is no fermata, for less than one bar, and for lengths below 1 or that
-        don't add up to the piece.
+        Where there is no fermata, for less than one bar, for lengths below 1 or that
+        don't add up to the piece, and for anything else.
     """
     name = chorale.title or "chorale"
     if isinstance(by, str):
@@ -40,7 +42,7 @@ def phrase_lengths(
                 f"{name}: has no fermatas to tell its phrases; give their lengths, or bars a phrase"
             )
         return found
-    if _whole(by):
+    if is_whole(by):
         if by < 1:
             raise ChoraleError(f"bars a phrase: expected 1 or more, got {by}")
         edges = [*range(0, chorale.steps, int(by) * chorale.bar), chorale.steps]
@@ -50,8 +52,9 @@ def phrase_lengths(
 
 def validate_lengths(lengths: Sequence[int], chorale: Chorale) -> tuple[int, ...]:
     """Return the lengths of phrases as ints, each 1 or more, that add up to the piece."""
+    lengths = listed(lengths)
     for number, length in enumerate(lengths, start=1):
-        if not _whole(length) or length < 1:
+        if not is_whole(length) or length < 1:
             raise ChoraleError(f"phrase {number}: expected 1 step or more, got {length!r}")
     total = int(sum(lengths))
     if total != chorale.steps:
@@ -63,12 +66,23 @@ def validate_lengths(lengths: Sequence[int], chorale: Chorale) -> tuple[int, ...
     return tuple(int(length) for length in lengths)
 
 
+def listed(lengths: object) -> list[Any]:
+    """Lengths, one a phrase, as a list; ChoraleError for a lone number, a text or none at all."""
+    many = isinstance(lengths, Iterable) and not isinstance(lengths, str | bytes)
+    found = list(lengths) if many else []
+    if not found:
+        raise ChoraleError(f"lengths: expected a list, one a phrase, got {lengths!r}")
+    return found
+
+
 def cut_phrases(chorale: Chorale, lengths: Sequence[int] | None = None) -> list[Chorale]:
     """The phrases of a chorale, each a chorale with its own upbeat.
 
     lengths : in steps; by default those of `phrase_lengths`
     """
-    lengths = phrase_lengths(chorale, by="fermatas" if lengths is None else lengths)
+    if lengths is None:
+        lengths = phrase_lengths(chorale)
+    lengths = validate_lengths(lengths, chorale)
     return [crop(chorale, span) for span in pairwise(accumulate(lengths, initial=0))]
 
 
@@ -101,7 +115,7 @@ def choose_phrases(
     pieces = cut_phrases(chorale, lengths)
     if chosen is None:
         chosen = [number for number, first in enumerate(repeats(chorale, lengths)) if first is None]
-    wrong = [number for number in chosen if not _whole(number) or not 0 <= number < len(pieces)]
+    wrong = [number for number in chosen if not is_whole(number) or not 0 <= number < len(pieces)]
     if wrong or not len(chosen):
         raise ChoraleError(
             f"phrases: expected numbers 0-{len(pieces) - 1}, got {list(wrong or chosen)}"
@@ -114,7 +128,3 @@ def choose_phrases(
         phrases=tuple(part.steps for part in parts),
         upbeat=parts[0].upbeat,
     )
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -19,23 +19,27 @@ import numpy as np
 
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
-from coconet.gibbs import Schedule, sample
-from coconet.grid import REST, VOICES, notes_of, voice_index
+from coconet.gibbs import Schedule, sample, tilt_of
+from coconet.grid import REST, VOICES, is_whole, notes_of, voice_index
+from coconet.infill import surroundings
 from coconet.jobs import version_generators
 from coconet.replaced import Replaced
 from coconet.segments import Segments
 from coconet.theory import parse_pitch, pitch_name
-from coconet.together import DEFAULT, together_pull, together_tilt, validate_together
+from coconet.tilt import validate_factor
+from coconet.together import (
+    DEFAULT,
+    MOST_QUARTETS,
+    together_pull,
+    together_weights,
+    validate_together,
+)
 
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
 
 #: Passes of the sampler for one replacement, unless a plan says otherwise.
 PASSES = 64
-#: More quartets than these no one has asked for; a slip of the keyboard may.
-MOST_ROUNDS = 64
-#: What is called after a replacement: its number, from 1, and the quartets as they stand.
-OnStep = Callable[[int, list[np.ndarray]], None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ class Plan:
     keep : voices kept for good, by row or name: they stand in every quartet
     passes : of the sampler, a replacement; `PASSES` by default
     temperature, tilt : as `gibbs.sample` takes them
-    together : 0-1, how much a round hears the quartets of the rounds before it
+    together : 0-1, how much a round hears the quartets of the rounds before it. From the
+        second round on, the weights against parallels are firmer by it
+        (`together.together_weights`)
 
     `order` and `keep` are rows once the plan is made. Raises ChoraleError for a voice
     that is unknown, named twice, or kept and replaced at once, where no voice is
@@ -78,16 +84,18 @@ class Plan:
         both = [VOICES[row] for row in order if row in keep]
         if both:
             raise ChoraleError(f"order: {', '.join(both)} can't be both kept and replaced")
-        if not _whole(self.rounds) or not 1 <= self.rounds <= MOST_ROUNDS:
-            raise ChoraleError(f"rounds: expected 1-{MOST_ROUNDS}, got {self.rounds!r}")
-        if not (np.isfinite(self.temperature) and self.temperature >= 0):
-            raise ChoraleError(f"temperature: expected 0 or more, got {self.temperature!r}")
-        if not (np.isfinite(self.tilt) and self.tilt >= 0):
-            raise ChoraleError(f"tilt: expected 0 or more, got {self.tilt!r}")
-        validate_together(self.together)
+        if not is_whole(self.rounds, 1, MOST_QUARTETS):
+            raise ChoraleError(f"rounds: expected 1-{MOST_QUARTETS}, got {self.rounds!r}")
         passes = PASSES if self.passes is None else self.passes
         Schedule(passes=passes)
-        for field, value in (("order", order), ("keep", keep), ("passes", passes)):
+        for field, value in (
+            ("order", order),
+            ("keep", keep),
+            ("passes", passes),
+            ("temperature", validate_factor(self.temperature, "temperature")),
+            ("tilt", validate_factor(self.tilt, "tilt")),
+            ("together", validate_together(self.together)),
+        ):
             object.__setattr__(self, field, value)
 
     @property
@@ -117,7 +125,6 @@ def replace_voices(
     rngs: Sequence[np.random.Generator],
     chunk: int = 16,
     on_pass: Callable[[], None] | None = None,
-    on_step: OnStep | None = None,
 ) -> list[Replaced]:
     """Rewrite chorales voice by voice, all of them as one batch.
 
@@ -133,8 +140,6 @@ def replace_voices(
         that a piece comes out the same whatever stands beside it
     chunk : pieces in one forward pass of the model
     on_pass : called after each pass of each chunk
-    on_step : called after each replacement with the number of those done and the
-        quartets as they stand: int16 arrays, shape=(4, steps)
 
     Returns
     -------
@@ -152,12 +157,12 @@ def replace_voices(
     validate_voices(pieces)
     quartets = list(pieces)
     rounds: list[list[np.ndarray]] = [[] for _ in pieces]
-    done = 0
     for number in range(plan.rounds):
         pulls = [
             together_pull(np.vstack(earlier), predictor.pitches, plan.together) if number else None
             for earlier in rounds
         ]
+        weights = together_weights(tilt_of(predictor), 4 * number, plan.together)
         for row in plan.order:
             picked = [n for n, piece in enumerate(quartets) if piece.grid[row].any()]
             grids = sample(
@@ -166,7 +171,8 @@ def replace_voices(
                 [_row_hidden(quartets[n], row) for n in picked],
                 schedule=Schedule(passes=plan.passes),
                 temperature=plan.temperature,
-                tilt=together_tilt(plan.tilt, 4 * number, plan.together),
+                tilt=plan.tilt,
+                weights=weights,
                 pulls=[pulls[n] for n in picked],
                 rng=[rngs[n] for n in picked],
                 chunk=chunk,
@@ -174,9 +180,6 @@ def replace_voices(
             )
             for n, grid in zip(picked, grids, strict=True):
                 quartets[n] = quartets[n].replace(grid=grid)
-            done += 1
-            if on_step is not None:
-                on_step(done, [quartet.grid for quartet in quartets])
         for earlier, quartet in zip(rounds, quartets, strict=True):
             earlier.append(quartet.grid)
     return [
@@ -195,10 +198,11 @@ def validate_voices(pieces: Sequence[Chorale]) -> None:
         voice for row, voice in enumerate(VOICES) if not any(p.grid[row].any() for p in pieces)
     ]
     if silent:
+        *others, last = silent
+        never = f"{', '.join(others)} and {last} never sound" if others else f"{last} never sounds"
         raise ChoraleError(
-            f"{name}: {' and '.join(silent)} never {'sounds' if len(silent) == 1 else 'sound'}: "
-            "replacement begins with four voices; write what is missing first, "
-            "with coconet infill"
+            f"{name}: {never}: replacement begins with four voices; write what is missing first "
+            "with coconet infill IN, then replace the .npy that it writes"
         )
 
 
@@ -236,21 +240,32 @@ def written_out(piece: Chorale) -> list[str]:
     return texts
 
 
-def read_out(texts: Sequence[str]) -> np.ndarray:
-    """The grid that `written_out` wrote: int array, shape=(voices, steps).
+def read_out(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The grid and the onsets that `written_out` wrote.
 
-    Raises ChoraleError where a word has another form or the voices' lengths differ.
+    Returns
+    -------
+    int array, bool array, shape=(voices, steps): each word but a rest begins a note
+
+    Raises
+    ------
+    ChoraleError
+        Where a word has another form, or the voices' lengths differ.
     """
-    rows = []
+    grid, onsets = [], []
     for text in texts:
         words = [word.rpartition(":") for word in str(text).split()]
-        if not words or not all(name and length.isdecimal() for name, _, length in words):
+        lengths = [int(length) if length.isdecimal() else 0 for _, _, length in words]
+        if not words or not all(name for name, _, _ in words) or not all(lengths):
             raise ChoraleError(f"expected notes such as F4:4 r:2, got {str(text)[:40]!r}")
         pitches = [REST if name == "r" else parse_pitch(name) for name, _, _ in words]
-        rows.append(np.repeat(pitches, [int(length) for _, _, length in words]))
-    if len({len(row) for row in rows}) != 1:
-        raise ChoraleError(f"expected voices of one length, got {[len(row) for row in rows]}")
-    return np.array(rows)
+        grid.append(np.repeat(pitches, lengths))
+        begins = np.zeros(sum(lengths), bool)
+        begins[np.cumsum([0, *lengths[:-1]])] = True
+        onsets.append(begins & (grid[-1] != REST))
+    if len({len(row) for row in grid}) != 1:
+        raise ChoraleError(f"expected voices of one length, got {[len(row) for row in grid]}")
+    return np.array(grid), np.array(onsets)
 
 
 def remade(predictor: Predictor, made: Chorale | Segments) -> list[Replaced]:
@@ -268,25 +283,34 @@ def remade(predictor: Predictor, made: Chorale | Segments) -> list[Replaced]:
     Raises
     ------
     ChoraleError
-        Where the provenance doesn't say how it was made.
+        Where the provenance doesn't say how it was made, and for a predictor of other
+        weights, other weights of the sampler or another precision than it says.
     """
     whole = isinstance(made, Chorale)
     said = (made if whole else made.chorale).provenance
     pieces = [made] if whole else made.chorales()
+    name = pieces[0].title or "stack"
     try:
         originals = [
-            piece.replace(grid=read_out(texts), onsets=None)
-            for piece, texts in zip(pieces, said["original"], strict=True)
+            piece.replace(grid=grid, onsets=onsets)
+            for piece, (grid, onsets) in zip(pieces, map(read_out, said["original"]), strict=True)
         ]
         plan = plan_of(said)
+        made_by = {field: said[field] for field in ("model", "precision", "tilt weights")}
         rngs = version_generators(said["seed"], said["version"], len(pieces))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, ChoraleError):
             raise
         raise ChoraleError(
-            f"{pieces[0].title or 'stack'}: expected provenance with an original, a plan, a seed "
+            f"{name}: expected provenance with an original, a plan, a model, a seed "
             f"and a version, as coconet replace writes them ({error!r})"
         ) from error
+    own = {"tilt weights": tilt_of(predictor).weights, **surroundings(predictor)}
+    for field, value in made_by.items():
+        if own[field] != value:
+            raise ChoraleError(
+                f"{name}: made with {field} {value}, the predictor's is {own[field]}"
+            )
     return replace_voices(predictor, originals, plan, rngs=rngs)
 
 
@@ -298,20 +322,18 @@ def plan_of(provenance: Mapping[str, Any]) -> Plan:
 
 def _rows(voices: str | Sequence[str | int], name: str) -> tuple[int, ...]:
     """Rows of voices given by row or name, in their order; none may be named twice."""
-    given = voices.split(",") if isinstance(voices, str) else list(voices)
+    if not isinstance(voices, Iterable):
+        raise ChoraleError(f"{name}: expected voices by name or row, got {voices!r}")
+    given = voices.split(",") if isinstance(voices, str) else voices
     rows = []
     for voice in given:
         row = voice_index(voice) if isinstance(voice, str) else voice
-        if not _whole(row) or not 0 <= row < len(VOICES):
+        if not is_whole(row, 0, len(VOICES) - 1):
             raise ChoraleError(f"{name}: expected rows 0-3 or voices by name, got {voice!r}")
         if row in rows:
             raise ChoraleError(f"{name}: {VOICES[row]} is named twice")
         rows.append(int(row))
     return tuple(rows)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _row_hidden(piece: Chorale, row: int) -> np.ndarray:

@@ -30,8 +30,8 @@ from coconet.chorale import (
 )
 from coconet.errors import ChoraleError
 from coconet.files import atomic_path, read_json, validate_writable, write_json
-from coconet.grid import DTYPE, RANGES, REST, voice_name
-from coconet.segments import Fit, Length, Segments, fit_of, to_segments
+from coconet.grid import DTYPE, RANGES, REST, is_whole, voice_name
+from coconet.segments import Fit, Length, Segments, fits_of, to_segments
 from coconet.theory import key_name, key_scores, key_sharps
 
 FORMAT = 1
@@ -43,6 +43,9 @@ MOVED = 6
 #: By how much the best key must fit better than the next tonic's for a sure guess: so
 #: far apart, 95 in 100 of Bach's chorales have the tonic that is found.
 SURE = 0.15
+#: Shares of pitches in range by which an array is turned: by columns more than the first, by
+#: rows less than the second. Of Bach's chorales all pitches are, turned at most 0.96.
+TURNED = (0.99, 0.97)
 
 
 def save_segments(
@@ -121,8 +124,9 @@ def load_segments(
     ------
     ChoraleError
         For a file that isn't such an array, one contradicted by its sidecar or by the
-        offset (the first bad cell is named), lengths that don't fit, a segment or a voice
-        that never sounds, and options beside a sidecar that says it all.
+        offset (the first bad cell is named), one that is surely turned, lengths that
+        don't fit, a segment or a voice that never sounds, and options beside a sidecar
+        that says it all.
     """
     path = Path(path)
     array = read_array(path)
@@ -139,7 +143,7 @@ def load_segments(
         if side.get("kind") == KIND:
             if lengths is not None:
                 raise ChoraleError(f"{path}: its sidecar says its lengths: give none")
-            return _from_sidecar(array, side, sidecar)
+            return _from_sidecar(array, side, path, sidecar)
         if array.ndim == 3:
             raise ChoraleError(
                 f"{sidecar}: expected a sidecar of kind {KIND!r}, got {side.get('kind')!r}"
@@ -148,32 +152,33 @@ def load_segments(
     return _bare(array, path, lengths, **given)
 
 
-def _from_sidecar(array: np.ndarray, side: dict[str, Any], path: Path) -> Segments:
+def _from_sidecar(array: np.ndarray, side: dict[str, Any], path: Path, sidecar: Path) -> Segments:
     if side.get("format") != FORMAT:
-        raise ChoraleError(f"{path}: expected format {FORMAT}, got {side.get('format')!r}")
+        raise ChoraleError(f"{sidecar}: expected format {FORMAT}, got {side.get('format')!r}")
     if side.get("shape") != list(array.shape) or array.ndim != 3:
         raise ChoraleError(
-            f"{path}: contradicts its array: it speaks of shape {side.get('shape')}, "
+            f"{sidecar}: contradicts its array: it speaks of shape {side.get('shape')}, "
             f"the array has {list(array.shape)}"
         )
     try:
         fits = tuple(Fit(*lengths) for lengths in side["fits"])
         offset, moved = side["offset"], side["moved"]
         notes = tuple(str(note) for note in side.get("notes", ()))
-        if not isinstance(moved, int) or abs(moved) >= 12:
+        if not is_whole(moved, -11, 11):
             raise ChoraleError(f"moved: expected semitones within an octave, got {moved!r}")
-        laid = _lay(_pitches(array, offset, path), fits, path, notes)
-        grid = laid.chorale.grid.astype(int)
-        grid = np.where(grid == REST, REST, grid - moved)
-        chorale = chorale_from_sidecar(grid, dict(side["chorale"]), path)
-        return Segments(chorale, fits, array.shape[2], notes)
+        pitches = _pitches(array, offset, path, moved=moved, said_by=sidecar)
+        laid = _lay(pitches, fits, sidecar)
+        chorale = chorale_from_sidecar(laid.chorale.grid, dict(side["chorale"]), sidecar)
+        notes += tuple(_left_out(pitches, fits))
+        return Segments(chorale, fits, array.shape[2], tuple(dict.fromkeys(notes)))
     except ChoraleError as error:
         message = str(error)
-        raise ChoraleError(
-            message if message.startswith(str(path)) else f"{path}: {message}"
-        ) from error
+        named = message.startswith((str(path), str(sidecar)))
+        raise ChoraleError(message if named else f"{sidecar}: {message}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ChoraleError(f"{path}: a field is missing or has the wrong form ({error})") from error
+        raise ChoraleError(
+            f"{sidecar}: a field is missing or has the wrong form ({error})"
+        ) from error
 
 
 def _bare(
@@ -189,9 +194,10 @@ def _bare(
     whole = array.ndim == 2
     _check_shape(array, path)
     array = array[None] if whole else array
+    _check_turned(array, path)
     assumed, notes = {"onsets", *DEFAULTS}, []
     if offset is None:
-        offset, note = guess_offset(array)
+        offset, _, note = guess_offset(array)
         notes.append(note)
     pitches = _pitches(array, offset, path)
     zeros = int(((array == 0) & (offset != 0)).sum())
@@ -203,23 +209,15 @@ def _bare(
         fits = _fits(pitches, lengths, path)
         if lengths is None:
             notes.append("true lengths: not known, taken for those of the array")
-        beyond = np.arange(array.shape[2]) >= np.array([[fit.model] for fit in fits])
-        left_out = (pitches != REST).any(1) & beyond
-        notes += [
-            f"segment {number + 1}: {count} sounding steps beyond its length left out"
-            for number, count in enumerate(left_out.sum(1))
-            if count
-        ]
+        notes += _left_out(pitches, fits)
         segments = _lay(pitches, fits, path)
     _check_voices(segments.chorale, path)
+    _check_key(tonic, mode)
     if tonic is None or mode is None:
-        found, note = guess_key(segments.chorale.grid, tonic=tonic, mode=mode)
-        tonic, mode = found
+        (tonic, mode), note = guess_key(segments.chorale.grid, tonic=tonic, mode=mode)
         notes.append(note)
     else:
         assumed -= {"tonic", "mode", "sharps"}
-    if not isinstance(tonic, int | np.integer) or mode not in ("major", "minor"):
-        raise ChoraleError(f"{path}: expected a tonic of 0-11 and a mode, got {tonic!r}, {mode!r}")
     named = segments.replace(
         tonic=int(tonic),
         mode=mode,
@@ -230,7 +228,7 @@ def _bare(
     return replace(named, notes=tuple(notes))
 
 
-def guess_offset(array: np.ndarray) -> tuple[int, str]:
+def guess_offset(array: np.ndarray) -> tuple[int, bool, str]:
     """Whether pitches were stored as they are or minus 30, by the ranges of the voices.
 
     Parameters
@@ -239,24 +237,19 @@ def guess_offset(array: np.ndarray) -> tuple[int, str]:
 
     Returns
     -------
-    (0 or 30, what was found in a sentence)
+    (0 or 30, whether surely, what was found in a sentence)
     """
-    voices = np.arange(array.shape[1]) % len(RANGES)
-    low, high = np.array(RANGES)[voices].T[:, :, None]
-    shares = {}
-    for offset in (0, OFFSET):
-        pitch, sounding = array + offset, (array != 0) & (array != -offset)
-        fits = (pitch >= low - MOVED) & (pitch <= high + MOVED)
-        shares[offset] = (fits & sounding).sum() / max(1, sounding.sum())
+    shares = _in_range(array)
     best = OFFSET if shares[OFFSET] > shares[0] else 0
     other = OFFSET - best
     sure = shares[best] > 0.9 and shares[other] < 0.5
     told = "stored minus 30" if best else "stored as they are"
-    return best, (
-        f"pitches: {told}{'' if sure else ', but not surely (offset= says it)'}: "
-        f"so {shares[best]:.0%} of them lie in their voice's range, "
+    doubt = "" if sure else ", but not surely; load_segments(offset=…) settles it"
+    note = (
+        f"pitches: {told}{doubt}: so {shares[best]:.0%} of them lie in their voice's range, "
         f"with an offset of {other} {shares[other]:.0%}"
     )
+    return best, sure, note
 
 
 def guess_key(
@@ -275,14 +268,13 @@ def guess_key(
     -------
     (tonic, mode), and what was found in a sentence
     """
+    _check_key(tonic, mode)
     scores = key_scores(grid)
     allowed = np.ones(scores.shape, bool)
     if tonic is not None:
         allowed &= np.arange(12) == tonic
     if mode is not None:
         allowed &= np.array([[mode == "major"], [mode == "minor"]])
-    if not allowed.any():
-        raise ChoraleError(f"key: expected a tonic of 0-11 and a mode, got {tonic!r}, {mode!r}")
     row, found = np.unravel_index(np.where(allowed, scores, -np.inf).argmax(), scores.shape)
     others = np.delete(scores.max(0), found)
     gap = scores[row, found] - others.max()
@@ -290,10 +282,10 @@ def guess_key(
     next_best = int(np.delete(np.arange(12), found)[others.argmax()])
     if tonic is not None:
         return key, f"mode: {key[1]}, by the pitch classes"
-    sure = "" if gap > SURE else ", but not surely (tonic= says it)"
+    doubt = "" if gap > SURE else ", but not surely; load_segments(tonic=…) settles it"
     moved = "; where the piece was moved to C, its own key is not known" if found == 0 else ""
     return key, (
-        f"key: {key_name(*key)}{sure}: correlation {scores[row, found]:.2f}, "
+        f"key: {key_name(*key)}{doubt}: correlation {scores[row, found]:.2f}, "
         f"with {key_name(next_best, key[1]).split()[0]} as tonic {others.max():.2f}{moved}"
     )
 
@@ -302,8 +294,8 @@ def _cut(chorale: Chorale, lengths: Sequence[Length] | None) -> Segments:
     """A piece as one segment of its own width, or as those of `lengths`."""
     if lengths is None:
         return to_segments(chorale, [chorale.steps], width=chorale.steps)
-    width = max(fit_of(length).model for length in lengths)
-    return to_segments(chorale, lengths, width=width)
+    fits = fits_of(lengths)
+    return to_segments(chorale, fits, width=max(fit.model for fit in fits))
 
 
 def _fits(pitches: np.ndarray, lengths: Sequence[Length] | None, path: Path) -> tuple[Fit, ...]:
@@ -316,27 +308,46 @@ def _fits(pitches: np.ndarray, lengths: Sequence[Length] | None, path: Path) -> 
     models = width - sounding[:, ::-1].argmax(1)
     if lengths is None:
         return tuple(Fit(int(model), int(model)) for model in models)
-    if len(lengths) != len(models):
+    fits = fits_of(lengths, width)
+    if len(fits) != len(models):
         raise ChoraleError(
-            f"{path}: expected {len(models)} lengths, one a segment, got {len(lengths)}"
+            f"{path}: expected {len(models)} lengths, one a segment, got {len(fits)}"
         )
-    fits = tuple(fit_of(length, width) for length in lengths)
     for number, fit in enumerate(fits, start=1):
         if fit.model > width:
             raise ChoraleError(f"{path}: segment {number} has {width} steps, got {fit.model}")
     return fits
 
 
-def _lay(
-    pitches: np.ndarray, fits: tuple[Fit, ...], path: Path, notes: Sequence[str] = ()
-) -> Segments:
+def _lay(pitches: np.ndarray, fits: tuple[Fit, ...], path: Path) -> Segments:
     """Segments of checked pitches, shape=(segments, voices, width)."""
     if len(fits) != len(pitches):
         raise ChoraleError(f"{path}: {len(fits)} fits for {len(pitches)} segments")
     rests = Chorale(
         np.full((pitches.shape[1], sum(fit.true for fit in fits)), REST), title=path.stem
     )
-    return Segments(rests, fits, pitches.shape[2], tuple(notes)).with_grid(pitches)
+    return Segments(rests, fits, pitches.shape[2]).with_grid(pitches)
+
+
+def _left_out(pitches: np.ndarray, fits: tuple[Fit, ...]) -> list[str]:
+    """What sounds beyond the end of a phrase and is not read, in a sentence a segment."""
+    beyond = np.arange(pitches.shape[2]) >= np.array([[fit.model] for fit in fits])
+    return [
+        f"segment {number}: {count} sounding steps beyond its length left out"
+        for number, count in enumerate(((pitches != REST).any(1) & beyond).sum(1), start=1)
+        if count
+    ]
+
+
+def _in_range(array: np.ndarray) -> dict[int, float]:
+    """For offsets 0 and 30 the share of sounding cells that lie in their voice's range."""
+    low, high = np.array(RANGES)[np.arange(array.shape[1]) % len(RANGES)].T[:, :, None]
+    stored, shares = array.astype(np.int64), {}
+    for offset in (0, OFFSET):
+        pitch, sounding = stored + offset, (stored != 0) & (stored != -offset)
+        fits = (pitch >= low - MOVED) & (pitch <= high + MOVED)
+        shares[offset] = float((fits & sounding).sum() / max(1, sounding.sum()))
+    return shares
 
 
 def _check_shape(array: np.ndarray, path: Path) -> None:
@@ -354,30 +365,61 @@ def _check_shape(array: np.ndarray, path: Path) -> None:
         )
 
 
+def _check_turned(array: np.ndarray, path: Path) -> None:
+    """Refuse an array, shape=(segments, rows, columns), whose columns are surely the voices."""
+    turned = array.swapaxes(1, 2)
+    if turned.shape[1] % 4 == 0:
+        rows, columns = (max(_in_range(way).values()) for way in (array, turned))
+        if columns > TURNED[0] and rows < TURNED[1]:
+            raise ChoraleError(
+                f"{path}: expected rows soprano, alto, tenor, bass: {columns:.0%} of the pitches "
+                f"lie in the ranges of columns in that order, {rows:.0%} in those of rows; "
+                "did you mean its transpose?"
+            )
+
+
+def _check_key(tonic: object, mode: object) -> None:
+    if tonic is not None and not is_whole(tonic, 0, 11):
+        raise ChoraleError(f"key: expected a tonic of 0-11, got {tonic!r}")
+    if mode not in (None, "major", "minor"):
+        raise ChoraleError(f"key: expected mode major or minor, got {mode!r}")
+
+
 def _check_voices(chorale: Chorale, path: Path) -> None:
     silent = np.flatnonzero((chorale.grid == REST).all(1))
     if len(silent):
         raise ChoraleError(f"{path}: the {voice_name(int(silent[0]))} never sounds")
 
 
-def _pitches(array: np.ndarray, offset: int, path: Path) -> np.ndarray:
-    """True MIDI pitches of a stored array, rests 0."""
+def _pitches(
+    array: np.ndarray,
+    offset: int,
+    path: Path,
+    *,
+    moved: int = 0,
+    said_by: Path | None = None,
+) -> np.ndarray:
+    """True MIDI pitches of a stored array, rests 0; `said_by` is its sidecar, if any."""
     if array.dtype.kind not in "iu":
         raise ChoraleError(f"{path}: expected whole numbers, got {array.dtype}")
-    if not isinstance(offset, int | np.integer) or not 0 <= offset <= 127:
-        raise ChoraleError(f"{path}: expected an offset of 0-127, got {offset!r}")
+    if not is_whole(offset, 0, 127):
+        raise ChoraleError(f"{said_by or path}: expected an offset of 0-127, got {offset!r}")
     stored = array.astype(np.int64)
     rest = (stored == 0) | (stored == -offset)
-    pitches = np.where(rest, REST, stored + offset)
+    pitches = np.where(rest, REST, stored + offset - moved)
     bad = ~rest & ((pitches < 1) | (pitches > 127))
     if bad.any():
         place = np.argwhere(bad)[0]
         segment, voice, step = (int(i) for i in place)
         below = "below 1" if pitches[tuple(place)] < 1 else "above 127"
+        how = f"an offset of {offset}" + (f", moved by {moved}" if moved else "")
+        cause = "was another offset taken off?"
+        if said_by is not None:
+            how, cause = f"{how}, as {said_by.name} says", "was the array edited?"
         raise ChoraleError(
             f"{path}: segment {segment + 1}, {voice_name(voice)} at step {step}: "
-            f"{stored[tuple(place)]} is pitch {pitches[tuple(place)]} with an offset of {offset}, "
-            f"{below}; was another offset taken off?"
+            f"{stored[tuple(place)]} is pitch {pitches[tuple(place)]} with {how}, "
+            f"{below}; {cause}"
         )
     return pitches.astype(DTYPE)
 

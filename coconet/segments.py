@@ -23,10 +23,9 @@ from typing import Any
 import numpy as np
 
 from coconet.chorale import Chorale
-from coconet.corpus import transpose
 from coconet.errors import ChoraleError
-from coconet.grid import REST, onsets_of, validate_grid
-from coconet.phrases import phrase_lengths, validate_lengths
+from coconet.grid import REST, is_whole, onsets_of, validate_grid
+from coconet.phrases import listed, phrase_lengths, validate_lengths
 
 WIDTH = 32
 #: Steps of a phrase: more than any piece has.
@@ -52,7 +51,7 @@ class Fit:
     def __post_init__(self) -> None:
         for name in ("model", "true"):
             length = getattr(self, name)
-            if not _whole(length) or not 1 <= length <= LONGEST:
+            if not is_whole(length) or not 1 <= length <= LONGEST:
                 raise ChoraleError(f"{name} length: expected 1-{LONGEST} steps, got {length!r}")
             object.__setattr__(self, name, int(length))
         if self.model > self.true:
@@ -62,7 +61,7 @@ class Fit:
             )
         last = self.model - self.true % self.model
         at = last if self.at is None else self.at
-        if not _whole(at) or not 0 <= at <= last:
+        if not is_whole(at) or not 0 <= at <= last:
             raise ChoraleError(
                 f"[{self.model}, {self.true}]: the steps that stand for more begin "
                 f"at 0-{last}, got {at!r}"
@@ -165,6 +164,9 @@ class Segments:
     def filled(self, chorales: Sequence[Chorale]) -> Segments:
         """The same segments with other notes: the inverse of `chorales`.
 
+        A note held over from one segment to the next stays one note, in a voice that has
+        these segments' pitches on both sides. In a stack, quartets are compared in turn.
+
         Parameters
         ----------
         chorales : one a segment, of its model length; any number of voices, the same
@@ -183,7 +185,14 @@ class Segments:
             )
         grid = np.hstack([piece.grid for piece in chorales])
         onsets = np.hstack([piece.onsets for piece in chorales])
-        joined = self._expand(grid, onsets, self._flat[2])
+        own_grid, own_onsets, fermatas = self._flat
+        firsts = np.cumsum(expected[:-1], dtype=int)
+        rows = np.arange(len(grid))[:, None] % len(own_grid)
+        same = (grid[:, firsts] == own_grid[rows, firsts]) & (
+            grid[:, firsts - 1] == own_grid[rows, firsts - 1]
+        )
+        onsets[:, firsts] = np.where(same, own_onsets[rows, firsts], onsets[:, firsts])
+        joined = self._expand(grid, onsets, fermatas)
         return Segments(joined, self.fits, self.width, self.notes)
 
     def with_grid(self, grid: np.ndarray) -> Segments:
@@ -205,10 +214,6 @@ class Segments:
         )
         joined = self.chorale.replace(grid=np.repeat(flat, self._copies, axis=1))
         return Segments(joined, self.fits, self.width, self.notes)
-
-    def transposed(self, semitones: int) -> Segments:
-        """The same segments in another key, tonic and signature with them."""
-        return Segments(transpose(self.chorale, semitones), self.fits, self.width, self.notes)
 
     def replace(self, **changes: Any) -> Segments:
         """A copy whose chorale has other fields: title, tonic, mode, provenance …"""
@@ -279,31 +284,41 @@ def to_segments(
     Raises
     ------
     ChoraleError
-        For lengths that don't add up to the piece (it says by how much), below 1, or
-        wider than a segment.
+        For lengths that don't add up to the piece (it says by how much), below 1, wider
+        than a segment, or of another form.
 
     >>> segments = to_segments(Chorale(np.full((4, 56), 60)), [40, 16])
     >>> segments.grid.shape, segments.outside.sum(1).tolist(), segments.join().steps
     ((2, 4, 32), [0, 16], 56)
     """
-    if not _whole(width) or width < 1:
+    if not is_whole(width) or width < 1:
         raise ChoraleError(f"width: expected 1 step or more, got {width!r}")
     chosen = phrase_lengths(chorale) if lengths is None else lengths
-    return Segments(chorale, tuple(fit_of(length, width) for length in chosen), width)
+    return Segments(chorale, fits_of(chosen, width), width)
+
+
+def fits_of(lengths: Sequence[Length], width: int = WIDTH) -> tuple[Fit, ...]:
+    """The lengths of all phrases as `fit_of` makes them; an error names the phrase."""
+    fits = []
+    for number, length in enumerate(listed(lengths), start=1):
+        try:
+            fits.append(fit_of(length, width))
+        except ChoraleError as error:
+            raise ChoraleError(f"phrase {number}: {error}") from error
+    return tuple(fits)
 
 
 def fit_of(length: Length, width: int = WIDTH) -> Fit:
     """A phrase's true length, [model, true] or [model, true, at] as a `Fit`."""
     if isinstance(length, Fit):
         return length
-    if _whole(length):
+    if is_whole(length):
         return Fit(max(1, min(int(length), width)), length)
     try:
         return Fit(*length)
     except TypeError as error:
         raise ChoraleError(
-            f"length of a phrase: expected steps, [model, true] or [model, true, at], "
-            f"got {length!r}"
+            f"length: expected steps, [model, true] or [model, true, at], got {length!r}"
         ) from error
 
 
@@ -355,7 +370,3 @@ def lost(before: Chorale, after: Chorale | Segments) -> Lost:
         of_notes=int(begins.sum()),
         onsets=int((begins & left[number] & ~(after.onsets & same)).sum()),
     )
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)

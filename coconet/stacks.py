@@ -12,14 +12,17 @@ import numpy as np
 
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
-from coconet.gibbs import OnPass, Schedule, rule_of_thumb, sample
+from coconet.gibbs import OnPass, Schedule, rule_of_thumb, sample, tilt_of
 from coconet.grid import REST, validate_hidden
 from coconet.infill import CHUNK, with_found_key
 from coconet.predictor import Predictor
-from coconet.together import DEFAULT, together_pull, together_tilt, validate_together
-
-#: More quartets than anyone can tell apart; a slip of the keyboard otherwise.
-MOST = 64
+from coconet.together import (
+    DEFAULT,
+    MOST_QUARTETS,
+    together_pull,
+    together_weights,
+    validate_together,
+)
 
 
 def harmonise(
@@ -47,7 +50,9 @@ def harmonise(
     passes : of the sampler, a quartet; by default one a hidden cell, 64 to 88
     temperature : 0 takes the likeliest pitches
     tilt : how much the fitted weights of `predictor.tilt` count; 0 turns them off
-    together : how much a quartet heeds those before it, 0-1; 0 is independence
+    together : how much a quartet heeds those before it, 0-1; 0 is independence. From the
+        second quartet on, the weights against parallels are firmer by it
+        (`together.together_weights`)
     on_pass : called after each pass of each quartet, all counted, as
         `coconet.gibbs.sample` does
 
@@ -78,7 +83,8 @@ def harmonise(
             [hidden] * versions,
             schedule=schedule,
             temperature=temperature,
-            tilt=together_tilt(tilt, stacks.shape[1], together),
+            tilt=tilt,
+            weights=together_weights(tilt_of(predictor), stacks.shape[1], together),
             pulls=[together_pull(stack, predictor.pitches, together) for stack in stacks],
             rng=rngs,
             fill_rests=True,
@@ -93,8 +99,8 @@ def harmonise(
 
 def validate_stack(quartets: int, together: float) -> None:
     """Check how many quartets there are and how they heed each other; raises ChoraleError."""
-    if not isinstance(quartets, int | np.integer) or not 1 <= quartets <= MOST:
-        raise ChoraleError(f"stack: expected 1-{MOST} quartets, got {quartets!r}")
+    if not isinstance(quartets, int | np.integer) or not 1 <= quartets <= MOST_QUARTETS:
+        raise ChoraleError(f"stack: expected 1-{MOST_QUARTETS} quartets, got {quartets!r}")
     validate_together(together)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,20 @@ class Tilt:
 
     def scaled(self, factor: float) -> Tilt:
         """All weights times `factor`, which is 0 or more; none above the most there is."""
-        if not (math.isfinite(factor) and factor >= 0):
-            raise ChoraleError(f"tilt: expected 0 or more, got {factor!r}")
+        factor = validate_factor(factor, "tilt")
         scaled = {name: min(MOST, factor * value) for name, value in self.weights.items()}
         return Tilt(**scaled, fitted=self.fitted)
 
     def __bool__(self) -> bool:
         return any(self.weights.values())
+
+
+def validate_factor(factor: object, name: str) -> float:
+    """Return a temperature, or what weights are multiplied by, as a float; 0 or more."""
+    number = isinstance(factor, Real) and not isinstance(factor, bool)
+    if not (number and math.isfinite(factor) and factor >= 0):
+        raise ChoraleError(f"{name}: expected 0 or more, got {factor!r}")
+    return float(factor)
 
 
 def save_tilt(folder: Path | str, tilt: Tilt) -> Path:

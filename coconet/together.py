@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ import numpy as np
 from coconet.errors import ChoraleError
 from coconet.grid import REST, validate_grid
 from coconet.theory import DISSONANT, voice_pairs
+from coconet.tilt import MOST, PERFECT, Tilt
 
 #: The weight with which quartets are made where none is asked for.
 DEFAULT = 0.5
@@ -36,6 +38,8 @@ SHARED = 10.0
 CLASHING = 10.0
 #: By how much the sampler's weights against parallels grow, at weight 1.
 FIRMER = 2.0
+#: More quartets than anyone can tell apart; a slip of the keyboard otherwise.
+MOST_QUARTETS = 64
 #: bool, shape=(12, 12): pitch classes that are dissonant together.
 CLASH = np.isin(np.subtract.outer(np.arange(12), np.arange(12)) % 12, DISSONANT)
 #: What `cross_metrics` counts.
@@ -103,19 +107,28 @@ def together_pull(
     return gains[None, :, np.arange(low, high + 1) % 12].astype(np.float32)
 
 
-def together_tilt(tilt: float, others: int, together: float) -> float:
-    """What the sampler's weights are multiplied by beside `together_pull`.
+def together_weights(weights: Tilt, others: int, together: float) -> Tilt:
+    """The sampler's weights beside `together_pull`: those against parallels are firmer.
 
     Where few pitch classes are left to four voices, more of them move in parallel
-    octaves; the weights, fitted without a pull, have to be firmer by as much.
+    octaves; `fifths` and `octaves`, fitted without a pull, count 1 + 2 · together
+    times. The others stay as they are.
 
     Parameters
     ----------
-    tilt : as `gibbs.sample` takes it
-    others : how many voices there are to hear; without any the tilt stays as it is
+    weights : those of the predictor (`gibbs.tilt_of`)
+    others : how many voices there are to hear; without any the weights stay as they are
     together : weight, 0-1
+
+    Returns
+    -------
+    Tilt, none of it above the most there is; for `gibbs.sample(weights=)`
     """
-    return tilt * (1 + FIRMER * validate_together(together)) if others else tilt
+    factor = 1 + FIRMER * validate_together(together)
+    if not others:
+        return weights
+    firmer = {name: min(MOST, factor * weights.weights[name]) for name in PERFECT.values()}
+    return replace(weights, **firmer)
 
 
 def count_cross(

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 from mocks import Listening, Recording, Uniform
 
-from coconet import places
+from coconet import cadences, places
 from coconet.cadences import Cadence, approach, ending, find_cadence, resolve_ending
 from coconet.chorale import Chorale
 from coconet.corpus import crop, load_corpus, transpose
 from coconet.endings import ends_on_tonic
 from coconet.errors import ChoraleError
+from coconet.gibbs import sample
 from coconet.predictor import load_predictor
 from coconet.theory import parallels
+from coconet.tilt import Tilt
+from coconet.together import together_weights
 
 QUICK = {"tries": 2, "passes": 4}
 
@@ -51,7 +54,7 @@ def test_every_ending_is_on_the_tonic(pieces, predictor):
         where = find_cadence(chorale)
         assert ends_on_tonic(after.grid, chorale.tonic, chorale.mode), chorale.bwv
         assert np.array_equal(after.grid[:, : where.start], chorale.grid[:, : where.start])
-        assert chorale.bar <= where.end - where.start < 2 * chorale.bar
+        assert where.end - where.start == chorale.bar
         final = after.grid[:, where.chord : where.end]
         assert (final == final[:, :1]).all()
         assert chorale.grid.tobytes() == before
@@ -166,8 +169,84 @@ def test_where_the_last_chord_is():
     assert find_cadence(piece, span=(0, 16)) == Cadence(0, 8, 16, 0, "major")
     # A whole bar of one chord: half of it leads to the other half.
     assert find_cadence(Chorale(chords[:, :1].repeat(32, 1))).chord == 24
-    # An upbeat: the last whole bar, and what the upbeat took from the end.
-    assert find_cadence(Chorale(chords, upbeat=4)) == Cadence(4, 16, 24, 0, "major")
+    # An upbeat: a bar's length all the same, and the chord stays on its beat.
+    assert find_cadence(Chorale(chords, upbeat=4)) == Cadence(8, 16, 24, 0, "major")
+    late = np.repeat(chords[:, [0, 8]], [12, 12], axis=1)
+    assert find_cadence(Chorale(late, upbeat=4)) == Cadence(8, 12, 24, 0, "major")
+    # Ends between beats: it begins on one.
+    assert find_cadence(Chorale(chords[:, :22])) == Cadence(4, 16, 22, 0, "major")
+
+
+def test_the_last_chord_stays_where_it_was():
+    """Unless it fills its bar. On a beat always, and something always leads there."""
+    stayed = []
+    for chorale in load_corpus("valid") + load_corpus("test"):
+        where = find_cadence(chorale)
+        assert (where.chord - chorale.upbeat) % 4 == 0
+        assert where.start + 4 <= where.chord <= where.end - 4
+        same = chorale.grid[:, : where.end] == chorale.grid[:, where.end - 1 : where.end]
+        stayed.append(where.chord == np.flatnonzero(~same.all(0))[-1] + 1)
+    assert np.mean(stayed) > 0.8
+
+
+def test_tonic_and_mode_are_known_each_for_itself(demo):
+    piece = demo["244.3"]  # B minor
+    for options, assumed, expected in (
+        ({}, ("tonic", "mode"), (11, "minor")),
+        ({"tonic": 11}, ("tonic", "mode"), (11, "minor")),
+        ({"tonic": 4}, ("mode",), (4, "minor")),
+        ({"mode": "major"}, ("tonic", "mode"), (11, "major")),
+        ({}, ("tonic",), (11, "major")),
+        ({}, ("mode",), (0, "minor")),
+        ({}, (), (0, "major")),
+    ):
+        where = find_cadence(piece.replace(tonic=0, mode="major", assumed=assumed), **options)
+        assert (where.tonic, where.mode) == expected
+
+
+def test_who_rests_throughout_stays_silent(demo):
+    piece = demo["180.7"]
+    for silent in ([1], [3], [2, 3]):
+        grid = piece.grid.copy()
+        grid[silent] = 0
+        after = resolve_ending(Uniform(), Chorale(grid, tonic=5), rng=draw(), **QUICK)
+        assert not after.grid[silent].any()
+        sings = np.setdiff1d(range(4), silent)
+        assert ends_on_tonic(after.grid[sings], 5, "major")  # the lowest has the root
+    quartet = np.vstack([piece.grid, piece.grid])
+    quartet[:4, -40:] = 0
+    after = resolve_ending(Uniform(), Chorale(quartet, tonic=5), rng=draw(), **QUICK)
+    assert np.array_equal(after.grid[:4], quartet[:4])
+    assert ends_on_tonic(after.grid[4:], 5, "major")
+    quartet[7] = 0
+    with pytest.raises(ChoraleError, match="all voices that sing are kept"):
+        resolve_ending(Uniform(), Chorale(quartet, tonic=5), keep="S,A,T", rng=draw(), **QUICK)
+
+
+def test_a_rest_is_no_third(demo):
+    """In A flat a silent cell's 0 would be degree 4."""
+    grid = np.vstack([transpose(demo["180.7"], 3).grid] * 2)
+    grid[2, :] = 0
+    chorale = Chorale(grid, tonic=8, mode="minor")
+    for seed in range(4):
+        after = resolve_ending(Uniform(), chorale, rng=draw(seed), **QUICK)
+        last = after.grid[:, -1]
+        assert len(set((last[last > 0] - 8) % 12) & {3, 4}) == 1
+
+
+def test_weights_against_parallels_are_firmer_beside_other_quartets(demo, monkeypatch):
+    seen = []
+
+    def watched(*args, **options):
+        seen.append(options["weights"])
+        return sample(*args, **options)
+
+    monkeypatch.setattr(cadences, "sample", watched)
+    predictor = Uniform()
+    predictor.tilt = Tilt(fifths=1.0, octaves=2.0)
+    resolve_ending(predictor, stack(demo["180.7"], 2), together=0.5, rng=draw(), **QUICK)
+    assert seen[0] == predictor.tilt
+    assert seen[-1] == together_weights(predictor.tilt, 4, 0.5) != predictor.tilt
 
 
 def test_bach_goes_home_from_the_dominant():
@@ -176,6 +255,8 @@ def test_bach_goes_home_from_the_dominant():
     assert (gains[:, 3].argmax(-1) == 7).all()  # the bass sings its root
     assert (gains[:, 1].argmax(-1) == 11).all()  # the alto the leading note
     assert (gains[:, 0].argmax(-1) == [2, 11]).all()
+    with pytest.raises(ValueError, match="read-only"):
+        gains += 1
 
 
 def test_what_the_predictor_sees_does_not_grow_with_the_piece(demo):
@@ -204,12 +285,16 @@ def test_as_a_layer(demo):
     [
         ({"keep": "soprano", "tonic": 7}, "the kept soprano ends on F4, expected a note of"),
         ({"keep": "bass", "tonic": 9, "mode": "minor"}, "the kept bass ends on F2, expected the"),
-        ({"keep": "S,A,T,B"}, "all voices are kept"),
+        ({"keep": "S,A,T,B"}, "all voices that sing are kept"),
         ({"keep": "cello"}, "unknown voice"),
         ({"tries": 0}, "tries: expected 1"),
         ({"passes": 0}, "passes"),
         ({"span": (230, 250)}, "span 230:250"),
+        ({"span": (1, 2, 3)}, "span: expected two steps"),
+        ({"span": "12"}, "span: expected two steps"),
         ({"tonic": 12}, "pitch class 0-11"),
+        ({"tonic": True}, "pitch class 0-11"),
+        ({"tonic": 7.0}, "pitch class 0-11"),
         ({"mode": "dorian"}, "major or minor"),
     ],
 )

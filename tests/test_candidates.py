@@ -11,7 +11,7 @@ from coconet.chorale import Chorale
 from coconet.corpus import crop, load_corpus, transpose
 from coconet.errors import ChoraleError
 from coconet.metrics import NAMES, battery
-from coconet.passages import nearest_harmony, nearest_passage
+from coconet.passages import Beats, nearest_harmony, nearest_passage
 from coconet.theory import parallels
 from coconet.together import cross_metrics
 
@@ -63,9 +63,17 @@ def test_of_a_stack_the_nearest_quartet_is_told(pieces, corpus):
 def test_a_short_version_is_compared_as_far_as_it_goes(pieces, corpus):
     (short,) = describe([crop(pieces[3], (0, 14))], corpus)
     assert short.cells[0].steps == short.harmony[0].steps == 12
-    (tiny,) = describe([Chorale(pieces[0].grid[:, :3])], corpus)
-    assert tiny.cells is None and tiny.harmony is None
-    assert "–" in str(candidates_table([short, tiny]))
+    tiny = [Chorale(pieces[0].grid[:, :3]), Chorale(pieces[0].grid[:, :2], upbeat=3)]
+    found = describe(tiny, corpus)
+    assert all(one.cells is None and one.harmony is None for one in found)
+    assert "–" in str(candidates_table([short, *found]))
+
+
+def test_a_corpus_laid_out_once_gives_the_same_passages(pieces, corpus):
+    beats = Beats(corpus)
+    for once, anew in zip(describe(pieces, beats), describe(pieces, corpus), strict=True):
+        assert (once.cells, once.harmony) == (anew.cells, anew.harmony)
+    assert describe(pieces[:1], Beats([]))[0].cells is None
 
 
 def test_the_table_has_a_line_a_version_and_bach_last(pieces, corpus):

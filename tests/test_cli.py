@@ -19,8 +19,10 @@ from coconet.checkpoint import Checkpoint, save_checkpoint
 from coconet.chorale import load_chorale, save_chorale
 from coconet.cli import main
 from coconet.corpus import load_corpus
+from coconet.errors import ChoraleError
 from coconet.model import FastConfig, PaperConfig, build_network
 from coconet.options import build_parser
+from coconet.outputs import names_of
 from coconet.predictor import load_predictor
 from coconet.reading import read_piece
 from coconet.replace import PASSES, Plan
@@ -259,6 +261,9 @@ def test_a_lone_bass_is_taken_for_the_bass_that_is_kept(tmp_path, capsys):
     np.save(two, np.array([[72] * 8, [0] * 8, [0] * 8, [48] * 8]))
     line = refused(capsys, "generate", "--keep", "alto", "--from", two, "--out", tmp_path, *MANY)
     assert "has no alto" in line
+    # Two rows of four sound, as many as are kept: they are still those that they are.
+    both = refused(capsys, "generate", "--keep", "soprano,alto", "--from", two, *MANY)
+    assert "has no alto, only soprano, bass" in both
     assert "--length" in refused(capsys, *keep, "--length", 7, "--force")
 
 
@@ -372,6 +377,14 @@ def test_bad_options(piece, tmp_path, capsys, options, says):
     line = refused(capsys, "infill", piece, "--out", out, "--no-audio", *base, *options)
     assert says in line
     assert not out.exists()
+
+
+def test_names_of_versions():
+    assert names_of("a", 1) == ["a"]
+    assert names_of("a", 3) == ["a-1", "a-2", "a-3"]
+    for name, count, says in (("a", 0, "--count"), ("a/b", 1, "plain name"), (".a", 2, "plain")):
+        with pytest.raises(ChoraleError, match=says):
+            names_of(name, count)
 
 
 def test_existing_files_stay_without_force(piece, tmp_path, capsys):

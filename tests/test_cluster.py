@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ import pytest
 from test_jobs import MODEL, PHRASE, Fatal, Refusing, Rewrite, Threads
 
 from coconet import cluster, jobs
+from coconet.cli import main
 from coconet.commands.many import make_versions
 from coconet.errors import ChoraleError
 from coconet.infill import surroundings
@@ -99,7 +101,8 @@ def test_a_cluster_loses_its_workers(machines, predictor, tmp_path, monkeypatch)
             stamps.update(
                 {file: stamp(file) for file in folder.glob("new-*") if file not in stamps}
             )
-            write_forms(PHRASE.replace(grid=grid, provenance=provenance), path, (".npy", ".json"))
+            told = {**provenance, "command": f"--count {count} {options}"}
+            write_forms(PHRASE.replace(grid=grid, provenance=told), path, (".npy", ".json"))
             on_write(provenance["version"])
 
         return make_versions(
@@ -108,6 +111,7 @@ def test_a_cluster_loses_its_workers(machines, predictor, tmp_path, monkeypatch)
             folder=folder,
             name="new",
             suffixes=(".npy", ".json"),
+            forms=(".npy", ".json"),
             recipe={"seed": 1, **surroundings(predictor)},
             write=write,
             predictor=predictor,
@@ -129,12 +133,18 @@ def test_a_cluster_loses_its_workers(machines, predictor, tmp_path, monkeypatch)
     made = make(there, 9, kill, dask=address)
     assert workers[0].process.returncode == -signal.SIGKILL
     assert [version.made for version in made] == [False] * 3 + [True] * 6
-    # Nothing is lost, nothing written twice, and all is what one process makes.
+    # Nothing is lost, nothing written twice, and all but the command line, which tells the
+    # address, is what one process makes.
     assert sorted(written) == [4, 5, 6, 7, 8, 9] and len(stamps) >= 16
     assert all(stamp(path) == before for path, before in stamps.items())
     make(here, 9)
     for path in sorted(here.iterdir()):
-        assert path.read_bytes() == (there / path.name).read_bytes(), path.name
+        one, two = path.read_bytes(), (there / path.name).read_bytes()
+        if path.suffix == ".json":
+            one, two = json.loads(one), json.loads(two)
+            assert one["provenance"].pop("command") != two["provenance"].pop("command")
+            assert list(one["provenance"]) == list(two["provenance"])
+        assert one == two, path.name
     assert len(list(here.iterdir())) == len(list(there.iterdir())) == 18
 
     threads = run_jobs(Threads(), range(1, 5), predictor=predictor, model=MODEL, dask=address)
@@ -182,6 +192,76 @@ def test_a_stranger_at_the_address(predictor, greeting, monkeypatch):
         with pytest.raises(ChoraleError, match=f"{address}: no Dask scheduler answers there"):
             run_jobs(Rewrite(), [1], predictor=predictor, model=MODEL, dask=address)
         assert time.monotonic() - began < 10
+
+
+STRANGER = """
+import sys
+from coconet import cluster
+from coconet.errors import ChoraleError
+cluster.ANSWER = 1
+try:
+    cluster.validate_address(sys.argv[1])
+    with cluster.Cluster(sys.argv[1]).open():
+        pass
+except ChoraleError as error:
+    print(error, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "greeting"),
+    [("tcp", (100).to_bytes(8, "little") + b"x" * 100), ("tls", b""), ("tcp", None)],
+)
+def test_a_stranger_who_might_be_a_scheduler(scheme, greeting):
+    """One who sends a plausible size, or says nothing where all is secret; or a silent one."""
+    pytest.importorskip("distributed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        lines = []
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    lines.append(server.accept()[0])
+                    lines[-1].sendall(greeting or b"")
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
+        said = subprocess.run(
+            [sys.executable, "-c", STRANGER, address], capture_output=True, text=True, timeout=60
+        ).stderr
+    assert said.startswith(f"--dask {address}: no Dask scheduler answers there (")
+    assert said.count("\n") == 1, said
+
+
+def test_one_deadline_for_the_name_the_line_and_the_greeting(monkeypatch):
+    """A name that is looked up for ever, and one of many machines that all say nothing."""
+    monkeypatch.setattr(cluster, "ANSWER", 0.6)
+    silent = socket.create_server(("127.0.0.1", 0))
+    port = silent.getsockname()[1]
+    done, look_up = threading.Event(), socket.getaddrinfo
+
+    def slow(*given, **options):
+        done.wait(5)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    try:
+        with pytest.raises(ChoraleError, match=r"no Dask scheduler answers there \(timed out\)"):
+            cluster.validate_address(f"somewhere:{port}")
+        assert not done.is_set()
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        with pytest.raises(ChoraleError, match=r"no Dask scheduler answers there \(timed out\)"):
+            cluster.validate_address(f"127.0.0.1:{port}")
+    finally:
+        done.set()
+        silent.close()
+
+
+@pytest.mark.parametrize("command", [["replace", "bwv:180.7"], ["generate"]])
+def test_the_address_is_looked_at_before_any_work(command, capsys, monkeypatch):
+    monkeypatch.setattr("coconet.predictor.load_predictor", pytest.fail)
+    assert main([*command, "--dask", "127.0.0.1:1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_without_distributed(predictor, monkeypatch):

@@ -120,6 +120,25 @@ def test_the_table_tells_what_it_rests_on(chorales):
     assert "piece by piece" not in table(results[:1])
 
 
+def test_one_piece_has_no_error_to_tell(chorales):
+    results = [
+        score(Listening(seed=i), chorales[:1], model=f"model {i}", **QUIET) for i in range(2)
+    ]
+    text = table(results)
+    assert ": 1 piece, " in text and "nan" not in text
+    lines = text.splitlines()
+    head, *rows = lines[lines.index("") + 1 :][:3]
+    assert head.startswith("model ") and rows[0].startswith("model 0")
+    # The columns end where their headings do.
+    edges = [head.index(column) + len(column) for column in ("median", "90 %", "99 %", "minutes")]
+    for row, scores in zip(rows, results, strict=True):
+        assert "±" not in row and len(row) == len(head)
+        assert row[: head.index("median")].split()[-1] == f"{scores.summary().nats:.3f}"
+        assert all(row[edge - 1].isdigit() and row[edge : edge + 1].strip() == "" for edge in edges)
+    difference = compare_scores(*results)
+    assert lines[-1].split() == ["model", "1", f"{difference.mean:+.3f}"]
+
+
 def test_the_csv_has_a_row_for_each_model_and_piece(chorales, tmp_path):
     results = [score(Listening(seed=i), chorales, model=f"m{i}", **QUIET) for i in range(2)]
     path = tmp_path / "scores.csv"

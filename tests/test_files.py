@@ -36,6 +36,18 @@ def test_a_failure_leaves_all_as_it_was(tmp_path, error):
     assert (tmp_path / "old" / "a").read_text() == "before"
 
 
+def test_stale_files_go_when_the_others_arrive(tmp_path):
+    a, stale = tmp_path / "a", [tmp_path / "b", tmp_path / "c"]
+    stale[0].touch()
+    with pytest.raises(ChoraleError), atomic_files([a], stale=stale):
+        pass  # `a` isn't made
+    assert names(tmp_path) == ["b"]
+    with atomic_files([a], stale=stale) as temporary:
+        (temporary / "a").touch()
+        assert stale[0].exists()
+    assert names(tmp_path) == ["a"]
+
+
 def test_a_file_that_was_not_made_is_an_error(tmp_path):
     with (
         pytest.raises(ChoraleError, match="could not be written"),

@@ -14,6 +14,7 @@ from coconet.commands import generating
 from coconet.commands.generating import GenerateTask
 from coconet.corpus import crop, load_corpus
 from coconet.infill import blank_chorale
+from coconet.midi import write_midi
 
 QUICK = ["--passes", "2", "--no-audio"]
 MELODY = "F4:4 G4:4 A4:4 Bb4:4 A4:8 F4:8"
@@ -108,6 +109,82 @@ def test_a_sheet_of_someone_else_is_never_replaced(tmp_path, capsys):
     assert run(capsys, *where, "--force")[0] == 0
 
 
+@pytest.fixture
+def bare(monkeypatch):
+    """Two versions a page, without their pictures: drawing takes longer than all else."""
+    monkeypatch.setattr(generating, "SUFFIXES", (".npy", ".json", ".wav"))
+    monkeypatch.setattr("coconet.sheets.PAGE", 2)
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_sheet_is_replaced_only_as_it_was_written(tmp_path, capsys):
+    where = ["--length", 16, "--out", tmp_path, "--name", "p", *QUICK, "--count"]
+    table, page, other = (tmp_path / f"p-sheet{end}" for end in (".csv", ".png", "-2.png"))
+    assert run(capsys, *where, 3)[0] == 0
+    before = {path: path.stat().st_ino for path in (table, page, other)}
+    written = table.read_bytes()
+    assert run(capsys, *where, 3)[0] == 0
+    assert before == {path: path.stat().st_ino for path in before}
+    # Fewer versions leave no page of those before.
+    assert run(capsys, *where, 2)[0] == 0
+    assert len(table.read_text().splitlines()) == 3 and page.exists() and not other.exists()
+    # A page that the table doesn't need is someone else's.
+    other.write_bytes(b"mine")
+    assert f"{other}: already exists" in refused(capsys, *where, 3)
+    assert run(capsys, *where, 2)[0] == 0
+    assert other.read_bytes() == b"mine"
+    other.unlink()
+    assert run(capsys, *where, 3)[0] == 0
+    assert table.read_bytes() == written
+    # So is a table with a column more, or one that nothing proves any longer.
+    mine = written.replace(b"\n", b",liked\n")
+    table.write_bytes(mine)
+    for count in (2, 3, 4):
+        assert f"{table}: already exists" in refused(capsys, *where, count)
+    assert table.read_bytes() == mine and not (tmp_path / "p-4.npy").exists()
+    table.write_bytes(written)
+    (tmp_path / "p-2.npy").unlink()
+    assert f"{table}: already exists" in refused(capsys, *where, 3)
+    assert run(capsys, *where, 2, "--seed", 2, "--force")[0] == 0
+    assert table.read_bytes() != written and not other.exists()
+
+
+def test_one_quartet_of_a_stack_is_kept(piece, tmp_path, capsys):
+    grid = load_chorale(piece).grid
+    np.save(tmp_path / "stack.npy", np.vstack([grid, grid - 2 * (grid > 0)]))
+    keep = ["--keep", "bass", "--from", tmp_path / "stack.npy", "--out", tmp_path, *QUICK]
+    assert "holds 2 quartets; choose one (--quartet)" in refused(capsys, *keep)
+    assert run(capsys, *keep, "--quartet", 2, "--name", "two")[0] == 0
+    assert (np.load(tmp_path / "two.npy")[3] == grid[3] - 2 * (grid[3] > 0)).all()
+    assert "expected 1-2" in refused(capsys, *keep, "--quartet", 3, "--name", "three")
+
+
+def test_voices_that_a_source_names_are_not_taken_for_others(piece, tmp_path, capsys):
+    chorale = load_chorale(piece)
+    outer = chorale.replace(grid=chorale.grid * np.array([[1], [0], [0], [1]]), onsets=None)
+    np.save(tmp_path / "outer.npy", outer.grid)
+    write_midi(outer, tmp_path / "outer.mid")
+    for name in ("outer.npy", "outer.mid"):
+        line = refused(capsys, "--keep", "soprano,alto", "--from", tmp_path / name, *QUICK)
+        assert "the source has no alto, only soprano, bass" in line
+
+
+def test_what_a_typed_melody_does_not_say(tmp_path, capsys):
+    facts = ["--metre", "3/4", "--upbeat", 4, "--tempo", 90, "--out", tmp_path, *QUICK]
+    assert run(capsys, "--keep", "soprano", "--from", MELODY, "--name", "m", *facts)[0] == 0
+    assert run(capsys, "--length", 16, "--name", "n", *facts)[0] == 0
+    for name in "mn":
+        made = load_chorale(tmp_path / f"{name}.npy")
+        assert (made.time_signature, made.upbeat, made.tempo) == ("3/4", 4, 90)
+        assert "tempo" not in made.assumed
+
+
+def test_what_was_assumed_is_told_before_the_work(capsys):
+    code, said = run(capsys, "--keep", "soprano", "--from", MELODY, "--model", "nowhere", *QUICK)
+    notes, refusal = said.err.split("coconet generate: ")
+    assert code == 2 and "assumed" in notes and "no such checkpoint" in refusal
+
+
 def test_a_kept_voice_harmonised_and_stacked_many_times(piece, tmp_path, capsys):
     keep = ["--keep", "bass", "--from", piece, "--out", tmp_path, *QUICK]
     code, said = run(capsys, *keep, "--count", 2, "--stack", 3, "--name", "s")
@@ -168,6 +245,9 @@ def test_a_version_does_not_depend_on_the_others_of_its_job():
     [
         (["--keep", "bass"], "--keep and --from belong together"),
         (["--as", "bass"], "--as says"),
+        (["--quartet", "1"], "--quartet says"),
+        (["--keep", "soprano,alto,tenor,bass", "--from", "bwv:373"], "nothing is hidden"),
+        (["--metre", "3/5"], "time signature"),
         (["--keep", "bass,bass", "--from", MELODY], "bass is named twice"),
         (["--keep", "violin", "--from", MELODY], "unknown voice"),
         (["--keep", "bass", "--from", MELODY, "--length", "7"], "--length"),

@@ -10,6 +10,7 @@ from coconet.errors import ChoraleError
 from coconet.grid import (
     REST,
     hidden_region,
+    is_whole,
     notes_of,
     onsets_of,
     validate_grid,
@@ -86,6 +87,19 @@ def test_bad_hidden_arrays(hidden):
 def test_bad_spans(span):
     with pytest.raises(ChoraleError, match="expected 0 <= start < end <= 8"):
         validate_span(span, 8)
+
+
+@pytest.mark.parametrize("span", [(1, 2, 3), (1,), "12", 3, None, (0.0, 4), (False, 4)])
+def test_no_spans(span):
+    with pytest.raises(ChoraleError, match="span: expected two steps, start and end, got"):
+        validate_span(span, 8)
+
+
+def test_whole_numbers():
+    assert is_whole(3) and is_whole(np.int16(3)) and is_whole(0, 0, 0) and is_whole(-(10**30))
+    for value in (True, np.True_, 3.0, np.float64(3), "3", None):
+        assert not is_whole(value)
+    assert is_whole(11, 0, 11) and not is_whole(12, 0, 11) and not is_whole(-1, 0)
 
 
 def test_voices_by_name_or_letter():

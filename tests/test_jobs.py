@@ -259,6 +259,7 @@ def test_workers_that_are_always_killed_end_in_one_error(predictor, expected):
             {"surroundings": ("torch 0.1", *jobs._surroundings()[1:])},
             "expected torch 0.1, got coco",
         ),
+        ({"weights": (("fifths", 0.0),)}, "the sampler's weights of chorales "),
         ({"folder": Path("nowhere")}, "nowhere"),
     ],
 )
@@ -267,6 +268,20 @@ def test_a_worker_with_another_model_or_other_versions_refuses(predictor, change
     assert jobs._load(model).name == predictor.name
     with pytest.raises(ChoraleError, match=re.escape(said)):
         jobs._load(replace(model, **changes))
+
+
+def test_workers_of_another_checkout_are_told_apart(tmp_path, monkeypatch):
+    def digest(**files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_bytes(text)
+        return jobs._sources.__wrapped__()
+
+    assert f"the sources {jobs._sources()}" in jobs._surroundings()
+    assert re.fullmatch("[0-9a-f]{12}", jobs._sources())
+    monkeypatch.setattr(jobs, "__file__", str(tmp_path / "jobs.py"))
+    first = digest(jobs=b"a = 1\n", model=b"b = 2\n")
+    assert digest(model=b"b = 2\r\n") == first  # as git may write it on Windows
+    assert len({first, digest(model=b"b = 3\n"), digest(grid=b"")}) == 3
 
 
 def test_a_model_of_the_project_is_found_wherever_the_project_lies(predictor, tmp_path):

@@ -43,12 +43,12 @@ class Folder:
     def __init__(self, path):
         self.path = path
 
-    def make(self, count, *, seed=1, task=None, forms=FORMS, changed=None, **options):
+    def make(self, count, *, seed=1, task=None, suffixes=FORMS, changed=None, **options):
         self.written = []
 
         def write(grid, path, provenance):
             self.written.append(provenance["version"])
-            write_forms(Chorale(grid, provenance=provenance), path, forms)
+            write_forms(Chorale(grid, provenance=provenance), path, suffixes)
             if changed is not None:
                 changed(path)
 
@@ -57,7 +57,8 @@ class Folder:
             count=count,
             folder=self.path,
             name="new",
-            suffixes=forms,
+            suffixes=suffixes,
+            forms=FORMS,
             recipe={"seed": seed, "phrases": (4, 12), "tempo": 72.0},
             write=write,
             predictor=Uniform(),
@@ -143,7 +144,7 @@ def test_a_version_whose_writing_failed_leaves_nothing(folder):
 
 
 def test_files_that_are_missing_are_added(folder):
-    folder.make(3, forms=FORMS[:2])
+    folder.make(3, suffixes=FORMS[:2])
     before = folder.state()
     versions = folder.make(3)
     assert [version.made for version in versions] == [True] * 3
@@ -166,6 +167,64 @@ def test_an_array_that_was_edited_is_kept(folder):
     with pytest.raises(ChoraleError, match=r"new-2\.npy: was changed since it was made"):
         folder.make(2)
     assert folder.state() == {name: before[name] for name in before if name != "new-2.mid"}
+
+
+def test_files_of_forms_that_are_not_asked_for_are_looked_at(folder):
+    folder.path.mkdir()
+    stranger = folder.path / "new-1.mid"
+    stranger.write_bytes(b"MThd")
+    with pytest.raises(ChoraleError, match=r"new-1\.mid: already exists, without a sidecar"):
+        folder.make(2, suffixes=FORMS[:2])
+    # It wouldn't belong to the new music, nor be made later.
+    folder.make(2, suffixes=FORMS[:2], force=True)
+    assert not stranger.exists()
+    folder.make(2)
+    assert len(stranger.read_bytes()) > 4
+    # What belongs to it may stay; what belongs to other music may not.
+    before = folder.state()
+    assert not any(version.made for version in folder.make(2, suffixes=FORMS[:2]))
+    assert folder.state() == before
+    with pytest.raises(ChoraleError, match="is of another origin"):
+        folder.make(2, seed=2, suffixes=FORMS[:2])
+    folder.make(2, seed=2, suffixes=FORMS[:2], force=True)
+    assert not list(folder.path.glob("*.mid"))
+
+
+def test_old_files_stay_where_writing_fails(folder):
+    folder.make(1)
+    before = folder.state()
+
+    def fail(path):
+        raise ChoraleError("the pen broke")
+
+    with pytest.raises(ChoraleError, match="the pen broke"):
+        folder.make(1, suffixes=FORMS[:2], force=True, changed=fail)
+    assert folder.state() == before
+
+
+def test_two_commands_at_once_make_the_same(folder):
+    """Another command finishes the versions while this one samples."""
+
+    class Late(Random):
+        def __call__(self, predictor, numbers, tick=None):
+            Folder(folder.path).make(4)
+            return super().__call__(predictor, numbers, tick)
+
+    folder.path.mkdir()
+    assert len(folder.make(4, task=Late())) == 4
+    assert folder.written == [] and len(folder.state()) == 12
+    assert not any(version.made for version in folder.make(4))
+
+
+def test_workers_without_work_are_told_of(folder, capsys):
+    folder.make(2, workers=3)
+    assert "note: 2 versions in 1 job: 1 worker of 3 in use\n" in capsys.readouterr().err
+    # What is finished makes no job. The model is asked for after the note.
+    for workers, told in ((3, False), (4, True)):
+        with pytest.raises(ChoraleError, match="workers load the model by its folder"):
+            folder.make(8, workers=workers)
+        said = "note: 6 versions in 3 jobs: 3 workers of 4 in use\n"
+        assert (said in capsys.readouterr().err) == told
 
 
 def other_recipe(folder):

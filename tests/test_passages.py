@@ -218,6 +218,8 @@ def test_the_upbeat_sets_the_beats(corpus):
         (lambda bach: nearest_passage(np.ones((3, 64), int), bach), "4 voices"),
         (lambda bach: nearest_harmony(bach[0], bach, length=6), "whole beats"),
         (lambda bach: nearest_harmony(bach[0].grid[:, :9], bach), "at least 8 whole beats, got 2"),
+        (lambda bach: nearest_harmony(bach[0].grid[:, :3], bach), "8 whole beats, got 0"),
+        (lambda bach: nearest_passage(bach[0].grid[:, :3], bach), "8 whole beats, got 0"),
         (lambda bach: nearest_harmony(bach[0], []), "corpus"),
         (lambda bach: nearest_passage(bach[0], [Chorale(bach[0].grid[:, :20])]), "corpus"),
         (lambda bach: nearest_passage(bach[0], []), "corpus"),

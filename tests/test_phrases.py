@@ -62,6 +62,10 @@ def test_repeats_are_found_and_dropped(demo):
         ((240, 0), "phrase 2: expected 1 step or more, got 0"),
         ((250, -10), "phrase 2"),
         ((120.0, 120), "phrase 1"),
+        (2.5, "got 2.5"),
+        ("160", "got '160'"),
+        (True, "got True"),
+        ((), "lengths: expected a list"),
     ],
 )
 def test_lengths_are_checked(demo, lengths, message):
@@ -80,6 +84,17 @@ def test_lengths_are_checked(demo, lengths, message):
 def test_other_ways_are_refused(by, message):
     with pytest.raises(ChoraleError, match=message):
         phrase_lengths(Chorale(np.full((4, 16), 60)), by=by)
+
+
+@pytest.mark.parametrize("by", [2.5, True, None])
+def test_no_list_of_lengths(demo, by):
+    with pytest.raises(ChoraleError, match="lengths: expected a list, one a phrase"):
+        phrase_lengths(demo["180.7"], by=by)
+
+
+def test_a_number_of_bars_is_no_list_of_lengths(demo):
+    with pytest.raises(ChoraleError, match="lengths: expected a list, one a phrase, got 2"):
+        cut_phrases(demo["180.7"], 2)
 
 
 @pytest.mark.parametrize("chosen", [[6], [-1], []])

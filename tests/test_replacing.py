@@ -145,6 +145,21 @@ def test_an_old_array_of_segments_goes_on(piece, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("sketches")
+def test_an_array_with_another_offset_is_read_as_is_said(tmp_path, capsys):
+    grid = to_segments(PIECE).grid.astype(int)
+    np.save(tmp_path / "odd.npy", np.where(grid == REST, -90, grid - 90))
+    arguments = [tmp_path / "odd.npy", *QUICK, "--segments", "--keep", "soprano"]
+    arguments += ["--out", tmp_path / "out"]
+    assert "was another offset taken off?" in refused(capsys, *arguments)
+    assert "tonic 'H'" in refused(capsys, *arguments, "--offset", 90, "--tonic", "H")
+    run(capsys, *arguments, "--offset", 90, "--tonic", "F#")
+    made = load_segments(tmp_path / "out" / "odd-replaced.npy")
+    assert (made.grid[:, 0] == grid[:, 0]).all() and made.chorale.tonic == 6
+    again = [tmp_path / "out" / "odd-replaced.npy", *QUICK, "--offset", 90]
+    assert "its sidecar" in refused(capsys, *again)
+
+
+@pytest.mark.usefixtures("sketches")
 def test_repeated_phrases_are_dropped(tmp_path, capsys):
     twice = np.hstack([PIECE.grid[:, :40], PIECE.grid])
     chorale = PIECE.replace(grid=twice, onsets=None, fermatas=None, phrases=(40, 40, 24))
@@ -189,7 +204,10 @@ def test_a_job_holds_few_steps_and_its_ticks_are_its_passes(model):
         (["--segments", "--lengths", "40,24", "--by", "bars:2"], "not both"),
         (["--segments", "--by", "bars"], "--by 'bars'"),
         (["--segments", "--by", "bars:0"], "1 or more"),
-        (["--quartet", "2"], "--quartet 2: expected 1-1"),
+        (["--together", "0.9"], "--rounds N makes several"),
+        (["--offset", "30"], "--offset and --tonic are for an array of them"),
+        (["--tonic", "F"], "--offset and --tonic are for an array of them"),
+        (["--quartet", "2"], "quartet: expected 1-1"),
         (["--count", "0"], "--count"),
         (["--seed", "-1"], "seed"),
         (["--workers", "0"], "workers"),
@@ -204,7 +222,7 @@ def test_what_is_refused(options, says, piece, tmp_path, capsys):
 
 @pytest.mark.usefixtures("sketches")
 def test_sources_that_are_refused(piece, tmp_path, capsys):
-    assert "alto and tenor and bass never sound" in refused(capsys, "F4:8 G4:8", *QUICK)
+    assert "alto, tenor and bass never sound" in refused(capsys, "F4:8 G4:8", *QUICK)
     out = ["--out", tmp_path, "--name", "taken"]
     (tmp_path / "taken.npy").write_bytes(b"mine")
     assert "already exists" in refused(capsys, piece, *QUICK, *out)

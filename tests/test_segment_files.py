@@ -25,7 +25,11 @@ def segments():
 @pytest.fixture
 def in_c(segments):
     """As older programs stored it: in C, minus 30, rests as -30."""
-    return segments.transposed(-5).grid.astype(int) - 30
+    return moved(segments, -5).grid.astype(int) - 30
+
+
+def moved(segments, semitones):
+    return to_segments(transpose(segments.join(), semitones), segments.fits)
 
 
 def stored(path, array):
@@ -57,7 +61,7 @@ def test_the_old_form(segments, in_c, tmp_path):
     # Without its sidecar it is read as an old array.
     path.with_suffix(".json").unlink()
     again = load_segments(path, lengths=[fit.true for fit in segments.fits])
-    assert np.array_equal(again.grid, segments.transposed(-5).grid)
+    assert np.array_equal(again.grid, moved(segments, -5).grid)
     assert again.chorale.tonic == 0
     assert "stored minus 30:" in again.notes[0]
     assert "C major:" in again.notes[1]
@@ -91,9 +95,9 @@ def test_the_other_layout(segments, tmp_path):
         path = stored(tmp_path / "piece.npy", array)
         assert load_segments(path).grid.shape == (1, 4, 240)
         again = load_segments(path, lengths=SCHMUECKE)
-        moved = int(segments.grid[0, 0, 0] - again.grid[0, 0, 0])
-        assert moved in (0, 5)
-        assert np.array_equal(again.transposed(moved).grid, segments.grid)
+        semitones = int(segments.grid[0, 0, 0] - again.grid[0, 0, 0])
+        assert semitones in (0, 5)
+        assert np.array_equal(moved(again, semitones).grid, segments.grid)
     path = save_chorale(piece, tmp_path / "whole.npy")
     assert load_segments(path).chorale.tonic == 5
     assert load_segments(path, lengths=SCHMUECKE).grid.tobytes() == segments.grid.tobytes()
@@ -106,9 +110,9 @@ def test_key_and_offset_of_bachs_own_chorales():
         for offset, tonic in ((0, chorale.tonic), (30, 0)):
             array = chorale.grid.astype(int)
             array = array if offset == 0 else np.where(array == 0, 0, array - tonic - offset)
-            found, note = guess_offset(array[None])
+            found, sure_of_it, note = guess_offset(array[None])
             assert found == offset, chorale.bwv
-            assert "not surely" not in note
+            assert sure_of_it and "not surely" not in note
         (tonic, _), note = guess_key(chorale.grid)
         if "not surely" not in note:
             sure += 1
@@ -146,7 +150,53 @@ def test_zeros_in_a_file_stored_minus_30_are_rests(in_c, tmp_path):
 
 def test_an_unclear_offset_is_told(tmp_path):
     path = stored(tmp_path / "low.npy", np.full((2, 4, 16), 45))
-    assert "pitches: stored minus 30, but not surely" in load_segments(path).notes[0]
+    told = load_segments(path).notes
+    assert "pitches: stored minus 30, but not surely; load_segments(offset=…)" in told[0]
+    assert "not surely; load_segments(tonic=…)" in told[-1]
+
+
+def test_offsets_of_small_types_do_not_overflow():
+    for dtype in (np.int8, np.uint8):
+        assert guess_offset(np.full((1, 4, 8), 120, dtype))[0] == 0
+
+
+@pytest.mark.parametrize("low", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_turned_arrays_are_told(segments, in_c, tmp_path, low, whole):
+    """Their 32 steps would do as rows of eight quartets."""
+    array = in_c if low else segments.grid
+    array = array[0] if whole else array
+    path = stored(tmp_path / "turned.npy", array.swapaxes(-1, -2))
+    with pytest.raises(ChoraleError, match="did you mean its transpose"):
+        load_segments(path)
+
+
+def test_no_chorale_seems_turned(tmp_path):
+    for chorale in load_corpus("valid"):
+        whole = chorale.grid[:, : chorale.steps // 4 * 4]
+        assert load_segments(stored(tmp_path / "a.npy", whole)).join().voices == 4
+        with pytest.raises(ChoraleError, match="did you mean its transpose"):
+            load_segments(stored(tmp_path / "b.npy", whole.T))
+
+
+def test_a_bad_cell_is_the_arrays(segments, tmp_path):
+    path = save_segments(segments, tmp_path / "a.npy", legacy=True)
+    array = np.load(path)
+    array[2, 1, 5] = 120
+    np.save(path, array)
+    with pytest.raises(ChoraleError) as caught:
+        load_segments(path)
+    assert str(caught.value).startswith(f"{path}: segment 3, alto at step 5: 120 is pitch 155")
+    assert str(caught.value).endswith("above 127; was the array edited?")
+
+
+def test_notes_typed_outside_are_told(segments, tmp_path):
+    path = save_segments(segments, tmp_path / "a.npy")
+    array = np.load(path)
+    array[-1, 0, 20:23] = 72
+    np.save(path, array)
+    told = load_segments(path).notes
+    assert told == ("segment 7: 3 sounding steps beyond its length left out",)
 
 
 def bad(edit):
@@ -174,7 +224,12 @@ def bad(edit):
         (bad(lambda a: a.__setitem__((slice(None), 2), -30)), {}, "the tenor never sounds"),
         (bad(lambda a: a.__setitem__(3, -30)), {}, "segment 4 never sounds"),
         (lambda a: a, {"lengths": [32] * 6}, "7 lengths, one a segment, got 6"),
-        (lambda a: a, {"lengths": [32] * 6 + [0]}, "true length: expected 1"),
+        (lambda a: a, {"lengths": [32] * 6 + [0]}, "phrase 7: true length: expected 1"),
+        (lambda a: a, {"lengths": 5}, "lengths: expected a list, one a phrase, got 5"),
+        (lambda a: a[0], {"lengths": []}, "lengths: expected a list"),
+        (lambda a: a, {"offset": True}, "an offset of 0-127, got True"),
+        (lambda a: a, {"tonic": True}, "tonic of 0-11, got True"),
+        (lambda a: a, {"tonic": 3.0, "mode": "minor"}, "tonic of 0-11, got 3.0"),
         (lambda a: a, {"lengths": [[40, 40]] * 7}, "segment 1 has 32 steps, got 40"),
         (lambda a: a, {"tonic": 12}, "tonic of 0-11"),
         (lambda a: a, {"tonic": 0, "mode": "dorian"}, "dorian"),
@@ -202,6 +257,7 @@ def test_bad_arrays_are_refused(in_c, tmp_path, change, options, message):
         ({"offset": 100}, "above 127"),
         ({"moved": 100}, "within an octave"),
         ({"moved": 1.5}, "within an octave"),
+        ({"moved": True}, "within an octave"),
         ({"chorale": {}}, "sidecar format"),
         ({"chorale": []}, "sidecar format"),
         ({"kind": "chorale"}, "kind 'segments'"),
@@ -232,15 +288,15 @@ def test_a_sidecar_says_it_all(segments, tmp_path, options):
 
 @pytest.mark.parametrize("semitones", range(-5, 6))
 def test_in_any_key_the_old_form_holds_the_pitches_of_a_bass(segments, tmp_path, semitones):
-    moved = segments.transposed(semitones)
-    path = save_segments(moved, tmp_path / "a.npy", legacy=True)
+    other = moved(segments, semitones)
+    path = save_segments(other, tmp_path / "a.npy", legacy=True)
     chord = np.load(path)[-1, :, 15]
     assert chord[-1] % 12 == 6 and (chord > 0).all()  # C, minus 30
-    assert np.array_equal(load_segments(path).grid, moved.grid)
+    assert np.array_equal(load_segments(path).grid, other.grid)
 
 
 def test_pitches_too_low_for_the_old_form(segments, tmp_path):
-    low = segments.transposed(-12)  # its lowest pitch is 29
+    low = moved(segments, -12)  # its lowest pitch is 29
     with pytest.raises(ChoraleError, match="too low for the old form"):
         save_segments(low, tmp_path / "low.npy", legacy=True)
     assert not list(tmp_path.iterdir())
@@ -266,6 +322,6 @@ def test_the_originals_arrays(name, voices, told, sounding, segments):
     assert load_segments(OLD / f"{name}.npy", lengths=lengths).join().steps == 240
     if voices == 4:
         # But for rests and crossings that its reader lost, our segments are the same.
-        same = again.grid == segments.transposed(-5).grid
+        same = again.grid == moved(segments, -5).grid
         assert same.mean() > 0.96
         assert same[[2, 6]].all()

@@ -13,7 +13,8 @@ from coconet.jobs import version_generators
 from coconet.predictor import load_predictor
 from coconet.stacks import harmonise
 from coconet.theory import find_key
-from coconet.together import cross_metrics
+from coconet.tilt import Tilt
+from coconet.together import cross_metrics, together_pull
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,24 @@ def test_without_heeding_each_other_quartets_are_samples_in_a_row(piece):
         for _ in range(3)
     ]  # fmt: skip
     assert np.array_equal(stack.grid, np.vstack(alone))
+
+
+def test_later_quartets_are_drawn_with_firmer_weights_against_parallels():
+    model, blank = Listening(), blank_chorale(32)
+    model.tilt = Tilt(fifths=3.0, octaves=8.0, key=1.0, close=2.0)
+    hidden = np.ones(blank.grid.shape, bool)
+    how = {"tilt": 0.5, "fill_rests": True}
+    (stack,) = harmonise(
+        model, blank, hidden, quartets=2, rngs=rngs(4), passes=10, tilt=0.5, together=1.0
+    )
+    (rng,) = rngs(4)
+    (first,) = sample(model, [blank], [hidden], schedule=Schedule(10), rng=[rng], **how)
+    (second,) = sample(
+        model, [blank], [hidden], schedule=Schedule(10), rng=[rng], **how,
+        weights=Tilt(fifths=9.0, octaves=20.0, key=1.0, close=2.0),
+        pulls=[together_pull(first, model.pitches, 1.0)],
+    )  # fmt: skip
+    assert np.array_equal(stack.grid, np.vstack([first, second]))
 
 
 def test_quartets_that_heed_each_other_clash_less(predictor, piece):

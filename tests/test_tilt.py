@@ -190,7 +190,7 @@ def test_bad_files(tmp_path, held, says):
     assert "sampler.json" in str(told.value)
 
 
-@pytest.mark.parametrize("factor", [-1, np.nan, np.inf])
+@pytest.mark.parametrize("factor", [-1, np.nan, np.inf, None, "1", True])
 def test_bad_factors(factor):
     with pytest.raises(ChoraleError, match="tilt: expected 0 or more"):
         Tilt(fifths=1).scaled(factor)

@@ -18,6 +18,7 @@ from coconet.grid import REST
 from coconet.metrics import battery
 from coconet.predictor import load_predictor
 from coconet.theory import DISSONANT
+from coconet.tilt import MOST, Tilt
 from coconet.together import (
     CLASHING,
     DEFAULT,
@@ -26,7 +27,7 @@ from coconet.together import (
     count_cross,
     cross_metrics,
     together_pull,
-    together_tilt,
+    together_weights,
 )
 
 PITCHES = (36, 81)
@@ -183,12 +184,17 @@ def test_at_zero_a_quartet_is_what_it_is_alone():
 
 
 def test_the_weights_against_parallels_grow_with_the_pull_alone():
-    assert together_tilt(0.7, 0, 1.0) == 0.7
-    assert together_tilt(0.7, 8, 0) == 0.7
-    assert together_tilt(0.0, 8, 1.0) == 0
-    assert 1 < together_tilt(1.0, 4, 0.5) < together_tilt(1.0, 4, 1.0)
-    with pytest.raises(ChoraleError, match="together: expected a weight"):
-        together_tilt(1.0, 4, 2.0)
+    weights = Tilt(fifths=3.0, octaves=9.0, key=1.0, close=5.0, fitted={"seed": 1})
+    assert together_weights(weights, 0, 1.0) == weights
+    assert together_weights(weights, 8, 0) == weights
+    assert not together_weights(Tilt(), 8, 1.0)
+    half, full = (together_weights(weights, 4, together) for together in (0.5, 1.0))
+    assert half == Tilt(fifths=6.0, octaves=18.0, key=1.0, close=5.0)
+    assert full == Tilt(fifths=9.0, octaves=MOST, key=1.0, close=5.0)
+    assert full.fitted == weights.fitted
+    for others in (0, 4):
+        with pytest.raises(ChoraleError, match="together: expected a weight"):
+            together_weights(weights, others, 2.0)
 
 
 def test_bachs_own_texture_in_these_measures():

@@ -9,12 +9,14 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from coconet import places
 from coconet.chorale import Chorale, read_array, sidecar_of
 from coconet.errors import ChoraleError
+from coconet.grid import VOICES
 
 SHIPPED_MODEL = "chorales"
 
@@ -66,7 +68,8 @@ def read_source(
 ) -> tuple[Chorale, tuple[int, ...], list[str]]:
     """A chorale from a file, a typed melody or the corpus; its absent rows; what to tell.
 
-    Segments are joined at their true lengths.
+    Segments are joined at their true lengths. A whole piece that is surely stored minus
+    30, as older programs do, is read so.
     """
     if source.lower().startswith("bwv:"):
         if as_ is not None:
@@ -85,16 +88,61 @@ def read_source(
 
         segments = load_segments(source)
         return segments.join(), (), list(segments.notes)
+    if as_ is None and _holds_an_old_piece(source):
+        from coconet.segment_files import load_segments
+
+        segments = load_segments(source)
+        return segments.join().replace(phrases=()), (), list(segments.notes)  # they are unknown
     from coconet.reading import read_piece
 
     reading = read_piece(source, as_=as_, strict=strict)
     return reading.chorale, tuple(reading.absent), list(reading.notes)
 
 
+def as_told(chorale: Chorale, options: argparse.Namespace) -> Chorale:
+    """The chorale with --metre, --upbeat and --tempo in place of its own."""
+    given = {"time_signature": options.metre, "upbeat": options.upbeat, "tempo": options.tempo}
+    given = {key: value for key, value in given.items() if value is not None}
+    left = tuple(key for key in chorale.assumed if key not in given)
+    return chorale.replace(**given, assumed=left)
+
+
+def one_quartet(chorale: Chorale, number: int | None) -> Chorale:
+    """The quartet that --quartet means, from 1; of several it must be said which."""
+    from coconet.infill import quartet
+
+    count = chorale.voices // len(VOICES)
+    if number is None and count > 1:
+        raise ChoraleError(
+            f"{chorale.title or 'chorale'}: holds {count} quartets; choose one (--quartet)"
+        )
+    return quartet(chorale, 1 if number is None else number)
+
+
+def absent_of(absent: Sequence[int], number: int | None) -> tuple[int, ...]:
+    """Which of a stack's absent rows are those of one quartet, counted within it."""
+    first = 0 if number is None else len(VOICES) * (number - 1)
+    return tuple(row - first for row in absent if 0 <= row - first < len(VOICES))
+
+
 def holds_segments(source: str) -> bool:
     """Whether a source is an array of segments, which has an axis more than a chorale's."""
     path = Path(source)
     return path.suffix == ".npy" and path.exists() and read_array(path).ndim == 3
+
+
+def _holds_an_old_piece(source: str) -> bool:
+    """Whether a source is a plain array (4·k, steps), surely stored minus 30."""
+    path = Path(source)
+    if path.suffix != ".npy" or not path.exists() or path.with_suffix(".json").exists():
+        return False
+    from coconet.segment_files import guess_offset
+
+    array = read_array(path)
+    if array.ndim != 2 or array.dtype.kind not in "iu" or len(array) % 4 or not array.size:
+        return False
+    offset, sure, _ = guess_offset(array[None])
+    return bool(offset and sure)
 
 
 def parse_span(text: str) -> tuple[int, int]:

@@ -7,33 +7,39 @@ import csv
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coconet.chorale import DEFAULTS, Chorale, load_chorale
+from coconet.chorale import Chorale, load_chorale
+from coconet.cluster import validate_address
 from coconet.commands.common import (
+    absent_of,
+    as_told,
     command_line,
     digest_of,
     file_name,
     model_folder,
+    one_quartet,
     open_predictor,
     read_source,
     sound_works,
     tell,
     tell_files,
 )
-from coconet.commands.many import make_versions, provenance_of, recipe_of
+from coconet.commands.many import Version, make_versions, provenance_of, recipe_of
 from coconet.errors import ChoraleError
 from coconet.files import atomic_files, validate_writable
 from coconet.grid import VOICES, voice_indices
 from coconet.jobs import version_generators
-from coconet.outputs import SUFFIXES, write_forms
+from coconet.outputs import SUFFIXES, names_of, write_forms
 
 if TYPE_CHECKING:
     from coconet.candidates import Candidate
+    from coconet.passages import Beats
     from coconet.predictor import Predictor
 
 #: Steps that one job samples at a time: more are hardly quicker, and leave cores idle.
@@ -105,8 +111,11 @@ def generate(options: argparse.Namespace) -> int:
     from coconet.together import DEFAULT
 
     began = time.monotonic()
+    if options.dask is not None:
+        validate_address(options.dask)
     chorale, region, before, notes = _kept(options)
     name = options.name or (file_name(chorale, options.source) if options.source else "chorale")
+    names_of(name, options.count)  # refuses a bad one before the model is loaded
     folder = Path(options.out)
     if options.together is not None and options.stack == 1:
         raise ChoraleError("--together: one quartet has no other to heed; --stack K makes several")
@@ -121,6 +130,7 @@ def generate(options: argparse.Namespace) -> int:
         tilt=options.tilt,
         together=DEFAULT if options.together is None else options.together,
     )
+    tell(notes)
     audio = not options.no_audio and sound_works()
     predictor = open_predictor(options)
     recipe = {
@@ -137,8 +147,9 @@ def generate(options: argparse.Namespace) -> int:
         **surroundings(predictor),
     }
     recipe = recipe_of(task, recipe)
-    sheet = _Sheet(folder, name, options.count, region, recipe) if options.sheet else None
-    if sheet and not options.force:
+    sheet = None
+    if options.sheet and options.count > 1:
+        sheet = _Sheet(folder, name, options.count, region, recipe, options.force)
         sheet.validate()
     suffixes = SUFFIXES if audio else SUFFIXES[:-1]
 
@@ -153,6 +164,7 @@ def generate(options: argparse.Namespace) -> int:
         folder=folder,
         name=name,
         suffixes=suffixes,
+        forms=SUFFIXES,
         recipe=recipe,
         write=write,
         predictor=predictor,
@@ -161,8 +173,7 @@ def generate(options: argparse.Namespace) -> int:
         dask=options.dask,
         force=options.force,
     )
-    tell(notes)
-    _tell_versions([load_chorale(version.array) for version in versions], versions, sheet)
+    _tell_versions(versions, sheet)
     print(f"done in {time.monotonic() - began:.1f} s")
     return 0
 
@@ -173,21 +184,24 @@ def _kept(
     """What is kept, the cells to write, the source if there is one, what to tell."""
     from coconet.infill import blank_chorale, choose_hidden
 
+    for name, value in (("--as", options.as_), ("--quartet", options.quartet)):
+        if options.source is None and value is not None:
+            raise ChoraleError(f"{name} says which voices of the source: it needs --from")
     if (options.keep is None) != (options.source is None):
         raise ChoraleError("--keep and --from belong together")
     if options.source is None:
-        if options.as_ is not None:
-            raise ChoraleError("--as says which voices the source's are: it needs --from")
         length = 128 if options.length is None else options.length
-        tempo = DEFAULTS["tempo"] if options.tempo is None else options.tempo
-        chorale = blank_chorale(length, tempo=tempo)
+        chorale = as_told(blank_chorale(length), options)
         return chorale, np.ones(chorale.grid.shape, bool), None, []
-    if options.length is not None or options.tempo is not None:
-        raise ChoraleError("--length and --tempo are the source's own where --from is given")
+    if options.length is not None:
+        raise ChoraleError("--length is the source's own where --from is given")
     chorale, absent, notes = read_source(options.source, as_=options.as_)
-    if options.as_ is None and 4 - len(absent) == len(voice_indices(options.keep)):
-        # A source that holds just the voices to be kept.
+    guessed = any("name others with --as" in note for note in notes)
+    if guessed and 4 - len(absent) == len(voice_indices(options.keep)):
+        # Just the voices to be kept, in a source that doesn't tell which they are.
         chorale, absent, notes = read_source(options.source, as_=options.keep)
+    chorale = as_told(one_quartet(chorale, options.quartet), options)
+    absent = absent_of(absent, options.quartet)
     region = choose_hidden(chorale, keep=options.keep, absent=absent)
     return chorale, region, chorale, notes
 
@@ -216,9 +230,11 @@ def _write(
 
 @dataclass(frozen=True, eq=False)
 class _Sheet:
-    """The contact sheet and the table of several versions.
+    """The contact sheet and the table of several versions, worked out from their files.
 
-    recipe : of the versions, so that an older sheet of theirs may be replaced
+    count : of versions, two or more
+    recipe : of the versions, so that an older sheet of theirs is known
+    force : replace what is there, of whatever origin
     """
 
     folder: Path
@@ -226,58 +242,103 @@ class _Sheet:
     count: int
     region: np.ndarray
     recipe: Mapping[str, Any]
+    force: bool
+    _described: list[Candidate] = field(default_factory=list)
 
     @property
-    def written(self) -> list[int]:
-        """The voices that aren't kept."""
-        return np.flatnonzero(self.region.any(1)).tolist()
+    def table(self) -> Path:
+        return self.folder / f"{self.name}-sheet.csv"
+
+    def pages(self, count: int) -> list[Path]:
+        """The pictures of so many versions."""
+        from coconet.sheets import PAGE
+
+        pages = range(1, -(-count // PAGE) + 1)
+        names = [f"{self.name}-sheet{f'-{page}' if page > 1 else ''}.png" for page in pages]
+        return [self.folder / name for name in names]
 
     @property
     def files(self) -> list[Path]:
         """The table, then the pages."""
-        from coconet.sheets import PAGE
-
-        pages = range(1, -(-self.count // PAGE) + 1)
-        names = [f"{self.name}-sheet{f'-{page}' if page > 1 else ''}.png" for page in pages]
-        return [self.folder / f"{self.name}-sheet.csv", *(self.folder / name for name in names)]
+        return [self.table, *self.pages(self.count)]
 
     def validate(self) -> None:
-        """Check, before any work, that the files are free, or hold these very versions."""
-        table = self.files[0]
-        if self.count > 1 and not (table.exists() and self._is_own(table)):
-            for path in self.files:
-                validate_writable(path)
+        """Check, before any work, that each file is free, or of an older sheet of the versions."""
+        told = self._told()
+        own = [self.table, *self.pages(len(told))] if self._is_own(told) else []
+        for path in self.files:
+            validate_writable(path, force=self.force or path in own)
 
-    def write(self, candidates: Sequence[Candidate]) -> list[Path]:
-        """Write the table and the pages, all or none."""
-        from coconet.candidates import candidates_csv
+    def candidates(self, count: int) -> list[Candidate]:
+        """Versions 1 to `count` in numbers, each worked out once."""
+        from tqdm.auto import tqdm
+
+        from coconet.candidates import describe
+
+        written = np.flatnonzero(self.region.any(1)).tolist()
+        left = list(enumerate(names_of(self.name, count), start=1))[len(self._described) :]
+        for number, name in tqdm(left, desc="comparing", unit="version", leave=False, delay=0.3):
+            chorale = load_chorale(self.folder / f"{name}.npy")
+            self._described.extend(
+                describe([chorale], self._train, numbers=[number], voices=written)
+            )
+        return self._described[:count]
+
+    def write(self) -> list[Path]:
+        """Write the table and the pages, all or none; not where they are there as they should."""
         from coconet.plots import save_figure
         from coconet.sheets import contact_sheets
 
+        candidates, files = self.candidates(self.count), self.files
+        text = _table(candidates)
+        if not self.force and all(path.exists() for path in files) and _holds(self.table, text):
+            return files
         kept = None if self.region.all() else self.region
-        pages = contact_sheets(candidates, hidden=kept, title=_title(candidates, kept))
-        more = {FINGERPRINT: [c.chorale.provenance.get(FINGERPRINT, "") for c in candidates]}
-        files = self.files
-        with atomic_files(files) as temporary:
-            (temporary / files[0].name).write_text(
-                candidates_csv(candidates, more=more), encoding="utf-8"
-            )
-            for page, path in zip(pages, files[1:], strict=True):
-                save_figure(page, temporary / path.name)
+        figures = contact_sheets(candidates, hidden=kept, title=_title(candidates, kept))
+        stale = self.pages(len(self._told()))[len(figures) :]
+        with atomic_files(files, stale=stale) as temporary:
+            (temporary / self.table.name).write_bytes(text.encode())
+            for figure, path in zip(figures, files[1:], strict=True):
+                save_figure(figure, temporary / path.name)
         return files
 
-    def _is_own(self, table: Path) -> bool:
-        """Whether each line of an older table is of a version that this recipe makes."""
+    @cached_property
+    def _train(self) -> Beats:
+        from coconet.corpus import load_corpus
+        from coconet.passages import Beats
+
+        return Beats(load_corpus("train"))
+
+    def _told(self) -> list[tuple[int, str]]:
+        """Version and fingerprint of each line of an older table; none where it isn't one."""
         try:
-            with table.open(encoding="utf-8", newline="") as file:
-                lines = list(csv.DictReader(file))
-            told = [(int(line["version"]), line[FINGERPRINT]) for line in lines]
+            with self.table.open(encoding="utf-8", newline="") as file:
+                return [(int(line["version"]), line[FINGERPRINT]) for line in csv.DictReader(file)]
         except (OSError, ValueError, KeyError, TypeError, csv.Error):
+            return []
+
+    def _is_own(self, told: Sequence[tuple[int, str]]) -> bool:
+        """Whether the older table is, to the letter, what this recipe's versions make."""
+        numbers = range(1, len(told) + 1)
+        wanted = [(number, provenance_of(self.recipe, number)[FINGERPRINT]) for number in numbers]
+        if len(told) < 2 or list(told) != wanted:
             return False
-        return bool(told) and all(
-            provenance_of(self.recipe, number)[FINGERPRINT] == fingerprint
-            for number, fingerprint in told
-        )
+        try:
+            return _holds(self.table, _table(self.candidates(len(told))))
+        except ChoraleError:  # a version is gone: nothing tells what the table should be
+            return False
+
+
+def _table(candidates: Sequence[Candidate]) -> str:
+    """The table of a contact sheet, as CSV."""
+    from coconet.candidates import candidates_csv
+
+    more = {FINGERPRINT: [c.chorale.provenance.get(FINGERPRINT, "") for c in candidates]}
+    return candidates_csv(candidates, more=more)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.read_bytes() == text.encode()
 
 
 def _title(candidates: Sequence[Candidate], kept: np.ndarray | None) -> str:
@@ -289,34 +350,27 @@ def _title(candidates: Sequence[Candidate], kept: np.ndarray | None) -> str:
     return what + (f", {chorale.voices // 4} quartets each" if chorale.voices > 4 else "")
 
 
-def _tell_versions(chorales: Sequence[Chorale], versions: Sequence[Any], sheet: Any) -> None:
-    """The one version, or a table of all to choose from and the contact sheet."""
+def _tell_versions(versions: Sequence[Version], sheet: _Sheet | None) -> None:
+    """Each version, or a table of all to choose from and the contact sheet."""
     from coconet.theory import key_name
 
-    if len(chorales) == 1 or sheet is None:
-        for version, chorale in zip(versions, chorales, strict=True):
+    if sheet is None:
+        for version in versions:
+            chorale = load_chorale(version.array)
             print(
                 f"version {version.number}: {chorale.voices} voices, {chorale.steps} steps, "
                 f"{chorale.seconds:.0f} s of music, "
                 f"{key_name(chorale.tonic, chorale.mode, chorale.sharps)}"
             )
-            tell_files(version.files)
+            tell_files(list(version.files))
         return
-    from tqdm.auto import tqdm
-
-    from coconet.candidates import candidates_table, describe
+    from coconet.candidates import candidates_table
     from coconet.corpus import load_corpus
     from coconet.metrics import battery
 
-    train = load_corpus("train")
-    shown = tqdm(chorales, desc="comparing", unit="version", leave=False, delay=0.3)
-    candidates = [
-        candidate
-        for number, chorale in enumerate(shown, start=1)
-        for candidate in describe([chorale], train, numbers=[number], voices=sheet.written)
-    ]
-    print(candidates_table(candidates, bach=battery(load_corpus("valid"), name="Bach")))
+    bach = battery(load_corpus("valid"), name="Bach")
+    print(candidates_table(sheet.candidates(sheet.count), bach=bach))
     suffixes = " ".join(path.suffix for path in versions[0].files)
     first, last = versions[0].array, versions[-1].array
     print(f"\n  {first.with_suffix('')} … {last.stem}: {suffixes}")
-    tell_files(sheet.write(candidates))
+    tell_files(sheet.write())

@@ -5,7 +5,8 @@ whose provenance holds a **recipe**, all that the version's bytes depend on, and
 **fingerprint**. A version is finished where its files are there and its sidecar has
 the fingerprint that is asked for: it is left as it is. So a command that was stopped
 goes on where it was when it is given again. Files of any other origin stop it before
-any work is done, unless they may be replaced.
+any work is done, unless they may be replaced; those in forms that aren't asked for, too,
+since they would lie beside music that they don't belong to.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from coconet.commands.common import tell
 from coconet.errors import ChoraleError
 from coconet.files import atomic_files, read_json, validate_writable
 from coconet.jobs import Task, jobs_of, run_jobs
+from coconet.outputs import names_of
 
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
@@ -37,13 +39,15 @@ class Version:
 
     number : from 1
     array : its `.npy`
-    files : all of them, one a suffix, the sidecar first
+    files : those that are wanted, one a suffix, the sidecar first
+    others : of the same name, in forms that aren't wanted now; few will be there
     made : now; False where it was finished before
     """
 
     number: int
     array: Path
     files: tuple[Path, ...]
+    others: tuple[Path, ...]
     made: bool
 
 
@@ -54,6 +58,7 @@ def make_versions(
     folder: Path,
     name: str,
     suffixes: Sequence[str],
+    forms: Sequence[str],
     recipe: Mapping[str, Any],
     write: Write,
     predictor: Predictor | None = None,
@@ -70,13 +75,14 @@ def make_versions(
     folder, name : of the files: NAME.npy, or NAME-1.npy, NAME-2.npy … where there
         are several versions
     suffixes : of each version's files, the sidecar's among them
+    forms : all suffixes of files that the command can make; those are looked at, too
     recipe : all that the bytes depend on besides the version's number, fit for JSON:
         source, settings, seed, `coconet.infill.surroundings`
     write : writes all files of a version beside the path that it is given, and puts the
         provenance that it is given, which is the recipe, the number and the fingerprint,
         into the sidecar (under "provenance")
     predictor, model, workers, dask : as for `coconet.jobs.run_jobs`
-    force : make all versions anew and replace what is there
+    force : make all versions anew and replace what is there, in any form
 
     Returns
     -------
@@ -91,33 +97,35 @@ def make_versions(
     """
     from tqdm.auto import tqdm
 
-    if count < 1:
-        raise ChoraleError(f"--count: expected 1 or more, got {count}")
-    if Path(name).name != name or name.startswith("."):
-        raise ChoraleError(f"name {name!r}: expected a plain name of files; the folder is --out")
+    names = names_of(name, count)
     recipe = recipe_of(task, recipe)
-    names = [name if count == 1 else f"{name}-{number}" for number in range(1, count + 1)]
     # The sidecar arrives first: what is there beside it is known to belong to it.
     suffixes = [SIDECAR, *(suffix for suffix in suffixes if suffix != SIDECAR)]
+    unwanted = [suffix for suffix in forms if suffix not in suffixes]
     versions, wanted = {}, {}
     for number, one in enumerate(names, start=1):
         files = tuple(folder / f"{one}{suffix}" for suffix in suffixes)
+        others = tuple(folder / f"{one}{suffix}" for suffix in unwanted)
         wanted[number] = provenance_of(recipe, number)
         if force:
-            for path in files:
+            for path in (*files, *others):
                 validate_writable(path, force=True)
-        made = force or not is_finished(files, wanted[number])
-        versions[number] = Version(number, folder / f"{one}.npy", files, made)
+        made = force or not is_finished(files, wanted[number], others=others)
+        versions[number] = Version(number, folder / f"{one}.npy", files, others, made)
     left = [number for number, version in versions.items() if version.made]
     done = count - len(left)
     if done:
         tell([f"{done} of {count} finished already"])
     if not left:
         return list(versions.values())
+    jobs = jobs_of(task, left)
+    if len(jobs) < workers:
+        work = f"{_some(len(left), 'version')} in {_some(len(jobs), 'job')}"
+        tell([f"{work}: {_some(len(jobs), 'worker')} of {workers} in use"])
     try:
         with (
             tqdm(
-                total=sum(task.ticks(len(job)) for job in jobs_of(task, left)),
+                total=sum(task.ticks(len(job)) for job in jobs),
                 desc="sampling",
                 unit="pass",
                 leave=False,
@@ -149,8 +157,12 @@ def _write(
     write: Write, result: Any, version: Version, provenance: dict[str, Any], force: bool
 ) -> None:
     """Write those files of a version that are wanted and not there."""
+    # Another command may have made it meanwhile.
+    if not force and is_finished(version.files, provenance, others=version.others):
+        return
     absent = [path for path in version.files if force or not path.exists()]
-    with atomic_files(absent, force=force) as temporary:
+    stale = version.others if force else ()
+    with atomic_files(absent, force=force, stale=stale) as temporary:
         array = temporary / version.array.name
         write(result, array, provenance)
         if version.array not in absent and version.array.read_bytes() != array.read_bytes():
@@ -173,14 +185,17 @@ def provenance_of(recipe: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {**json.loads(text), "fingerprint": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def is_finished(files: Sequence[Path], wanted: Mapping[str, Any]) -> bool:
+def is_finished(
+    files: Sequence[Path], wanted: Mapping[str, Any], *, others: Sequence[Path] = ()
+) -> bool:
     """Whether all files of a version are there, with the fingerprint that is wanted.
 
     files : the sidecar first
+    others : files that needn't be there, but if they are, then of the same origin
 
     Raises ChoraleError for files of another origin, or none that is known.
     """
-    sidecar, there = files[0], [path for path in files if path.exists()]
+    sidecar, there = files[0], [path for path in (*files, *others) if path.exists()]
     if not there:
         validate_writable(sidecar)
         return False
@@ -201,11 +216,15 @@ def is_finished(files: Sequence[Path], wanted: Mapping[str, Any]) -> bool:
     found = (inner if isinstance(inner, dict) else said).get("provenance")
     found = found if isinstance(found, dict) else {}
     if found.get("fingerprint") != wanted["fingerprint"]:
-        others = [key for key in wanted if key != "fingerprint" and found.get(key) != wanted[key]]
-        known = "fingerprint" in found and others
+        differ = [key for key in wanted if key != "fingerprint" and found.get(key) != wanted[key]]
+        known = "fingerprint" in found and differ
         raise ChoraleError(
             f"{sidecar}: already exists and is of another origin"
-            + (f" (not the same: {', '.join(others[:4])})" if known else "")
+            + (f" (not the same: {', '.join(differ[:4])})" if known else "")
             + "; choose another --name or --out, or --force"
         )
-    return len(there) == len(files)
+    return all(path in there for path in files)
+
+
+def _some(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -10,8 +10,11 @@ import numpy as np
 
 from coconet.chorale import Chorale, read_array
 from coconet.commands.common import (
+    absent_of,
+    as_told,
     command_line,
     file_name,
+    one_quartet,
     open_predictor,
     parse_span,
     read_source,
@@ -25,16 +28,11 @@ from coconet.grid import VOICES
 
 def infill(options: argparse.Namespace) -> int:
     """Rewrite what is marked in a chorale."""
-    from coconet.infill import changed_notes, choose_hidden, quartet
+    from coconet.infill import changed_notes, choose_hidden
 
     chorale, absent, notes = read_source(options.source, as_=options.as_, strict=options.strict)
-    if options.quartet is not None:
-        chorale = quartet(chorale, options.quartet)
-        absent = tuple(row % 4 for row in absent if row // 4 == options.quartet - 1)
-    told = {"time_signature": options.metre, "upbeat": options.upbeat, "tempo": options.tempo}
-    told = {key: value for key, value in told.items() if value is not None}
-    left = tuple(key for key in chorale.assumed if key not in told)
-    chorale = chorale.replace(**told, assumed=left)
+    chorale = as_told(one_quartet(chorale, options.quartet), options)
+    absent = absent_of(absent, options.quartet)
     region = choose_hidden(
         chorale,
         keep=options.keep,
@@ -50,8 +48,8 @@ def infill(options: argparse.Namespace) -> int:
     name = options.name or file_name(chorale, options.source)
     began = time.monotonic()
 
-    results = _write_results(options, name, chorale, region)
     tell(notes)
+    results = _write_results(options, name, chorale, region)
     rows = np.flatnonzero(region.any(1))
     voices = [VOICES[row] for row in rows]
     for number, (result, files) in enumerate(results, start=1):
@@ -104,13 +102,11 @@ def _write_results(
     from coconet.gibbs import rule_of_thumb
     from coconet.infill import CHUNK
     from coconet.infill import infill as fill
-    from coconet.outputs import validate_outputs, write_all
+    from coconet.outputs import names_of, validate_outputs, write_all
 
-    if options.count < 1:
-        raise ChoraleError(f"--count: expected 1 or more, got {options.count}")
+    names = names_of(name, options.count)
     folder = Path(options.out)
     audio = not options.no_audio and sound_works()
-    names = [name if options.count == 1 else f"{name}-{n}" for n in range(1, options.count + 1)]
     validate_outputs(folder, names, audio=audio, force=options.force)
     predictor = open_predictor(options)
     passes = options.passes or rule_of_thumb(region)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from coconet.chorale import Chorale, load_chorale, read_array, save_chorale
+from coconet.cluster import validate_address
 from coconet.commands.common import (
     command_line,
     digest_of,
     file_name,
     holds_segments,
     model_folder,
+    one_quartet,
     open_predictor,
     read_source,
     sound_works,
@@ -28,7 +30,6 @@ from coconet.commands.common import (
 from coconet.commands.many import Version, make_versions
 from coconet.errors import ChoraleError
 from coconet.gibbs import tilt_of
-from coconet.grid import VOICES
 from coconet.infill import surroundings
 from coconet.jobs import version_generators
 from coconet.phrases import choose_phrases, phrase_lengths, repeats
@@ -36,6 +37,7 @@ from coconet.replace import Plan, replace_voices, stack_of, validate_voices, wri
 from coconet.replaced import Replaced, replacement_table
 from coconet.segment_files import load_segments, save_segments
 from coconet.segments import Length, Segments, fit_of, lost, to_segments
+from coconet.theory import parse_tonic
 
 if TYPE_CHECKING:
     from coconet.predictor import Predictor
@@ -49,7 +51,7 @@ FEW = 4
 SUFFIXES = (".npy", ".json", ".mid", ".png", ".wav")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ReplaceTask:
     """Versions of one replacement, for `coconet.jobs.run_jobs`.
 
@@ -94,9 +96,13 @@ class ReplaceTask:
 def replace(options: argparse.Namespace) -> int:
     """Rewrite a chorale voice by voice."""
     began = time.monotonic()
+    if options.dask is not None:
+        validate_address(options.dask)
     fields = ("order", "rounds", "keep", "passes", "temperature", "tilt", "together")
     given = {name: getattr(options, name) for name in fields}
     plan = Plan(**{name: value for name, value in given.items() if value is not None})
+    if options.together is not None and plan.rounds == 1:
+        raise ChoraleError("--together: one round has no other to heed; --rounds N makes several")
     if options.legacy and not options.segments:
         raise ChoraleError("--legacy is a form of segments: it needs --segments")
     chorale, segments, notes = _read(options)
@@ -124,6 +130,7 @@ def replace(options: argparse.Namespace) -> int:
         folder=Path(options.out or folder),
         name=options.name or f"{file_name(chorale, options.source)}-replaced",
         suffixes=SUFFIXES if audio else SUFFIXES[:-1],
+        forms=SUFFIXES,
         recipe={
             "made by": "replace",
             "original": [written_out(piece) for piece in pieces],
@@ -154,17 +161,21 @@ def _read(options: argparse.Namespace) -> tuple[Chorale, Segments | None, list[s
             raise ChoraleError(
                 f"{path}: holds segments, which are cut already: leave --by, --drop-repeats out"
             )
-        segments = load_segments(path, lengths=_lengths(options.lengths))
-        rows = _quartet_rows(segments.chorale, options.quartet)
-        own = [
-            piece.replace(grid=piece.grid[rows], onsets=piece.onsets[rows])
-            for piece in segments.chorales()
-        ]
-        segments = segments.filled(own)
+        segments = load_segments(
+            path,
+            offset=options.offset,
+            tonic=None if options.tonic is None else parse_tonic(options.tonic),
+            lengths=_lengths(options.lengths),
+        )
+        own = one_quartet(segments.chorale, options.quartet)
+        segments = dataclasses.replace(segments, chorale=own)
         return segments.join(), segments if options.segments else None, list(segments.notes)
+    if options.offset is not None or options.tonic is not None:
+        raise ChoraleError(
+            f"{options.source}: holds no segments; --offset and --tonic are for an array of them"
+        )
     chorale, _, notes = read_source(options.source)
-    rows = _quartet_rows(chorale, options.quartet)
-    chorale = chorale.replace(grid=chorale.grid[rows], onsets=chorale.onsets[rows])
+    chorale = one_quartet(chorale, options.quartet)
     if not options.segments:
         if options.lengths is not None or options.by is not None or options.drop_repeats:
             raise ChoraleError("--lengths, --by and --drop-repeats say how to cut --segments")
@@ -182,9 +193,9 @@ def _cut(chorale: Chorale, options: argparse.Namespace) -> tuple[Segments, list[
         lengths = phrase_lengths(chorale, by=_bars(options.by))
     if options.drop_repeats:
         true = [fit_of(length).true for length in lengths]
-        new = [n for n, first in enumerate(repeats(chorale, true)) if first is None]
-        chorale = choose_phrases(chorale, true, new)
-        lengths = [lengths[n] for n in new]
+        firsts = zip(lengths, repeats(chorale, true), strict=True)
+        lengths = [length for length, first in firsts if first is None]
+        chorale = choose_phrases(chorale, true)
     segments = to_segments(chorale, lengths)
     gone = lost(chorale, segments)
     return segments, [f"with {segments.width} steps a segment {gone}"] if gone else []
@@ -211,22 +222,6 @@ def _bars(text: str | None) -> str | int:
     if not match:
         raise ChoraleError(f"--by {text!r}: expected fermatas or bars:N")
     return int(match[1])
-
-
-def _quartet_rows(chorale: Chorale, number: int | None) -> slice:
-    """The rows of one quartet of a stack, which must be said where there are several."""
-    count = chorale.voices // len(VOICES)
-    if chorale.voices % len(VOICES) or not 1 <= (number or 1) <= count:
-        raise ChoraleError(
-            f"--quartet {number or 1}: expected 1-{max(1, count)} of whole quartets, "
-            f"got {chorale.voices} voices"
-        )
-    if number is None and count > 1:
-        raise ChoraleError(
-            f"{chorale.title or 'chorale'}: holds {count} quartets; choose one (--quartet)"
-        )
-    start = len(VOICES) * ((number or 1) - 1)
-    return slice(start, start + len(VOICES))
 
 
 def _form(segments: Segments | None, legacy: bool) -> dict[str, Any]:
