@@ -155,7 +155,7 @@ def _replace(commands: argparse._SubParsersAction) -> None:
         "--offset", type=int, metavar="N", help="taken off its pitches; a guess, 0 or 30"
     )
     arrays.add_argument("--tonic", metavar="F", help="in which it stands; a guess")
-    _sampling(parser, passes="of a replacement (64)", threads=False)
+    _sampling(parser, passes="of a replacement (48)", threads=False)
     _workers(parser)
     _outputs(parser, folder="numpy_chorales, or segmented_chorales with --segments")
     parser.set_defaults(out=None)

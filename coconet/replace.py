@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from coconet.predictor import Predictor
 
 #: Passes of the sampler for one replacement, unless a plan says otherwise.
-PASSES = 64
+PASSES = 48
 
 
 @dataclass(frozen=True)
