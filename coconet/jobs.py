@@ -118,6 +118,7 @@ def run_jobs(
     workers: int = 1,
     dask: str | None = None,
     on_tick: Callable[[int], None] | None = None,
+    on_loss: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """Make versions, and hand each over as soon as its job is done.
 
@@ -134,6 +135,8 @@ def run_jobs(
         are used in place of this machine's
     on_tick : called with the number of ticks done since the call before: one by one in
         this process, else a whole job's
+    on_loss : called where a worker of this machine was killed, with the number of versions
+        that are begun again or still to come
 
     Yields
     ------
@@ -164,7 +167,7 @@ def run_jobs(
     if dask is not None:
         validate_address(dask)
     pool = _Processes(workers) if dask is None else Cluster(dask)
-    return _elsewhere(task, jobs, _Model.of(model, predictor), pool, on_tick)
+    return _elsewhere(task, jobs, _Model.of(model, predictor), pool, on_tick, on_loss)
 
 
 # ---------------------------------------------------------------- in this process
@@ -296,6 +299,7 @@ def _elsewhere(
     model: _Model,
     pool: _Processes | Cluster,
     on_tick: Callable[[int], None] | None,
+    on_loss: Callable[[int], None] | None,
 ) -> Iterator[tuple[int, Any]]:
     """Run jobs in workers; those whose worker was killed are started again."""
     from joblib import delayed
@@ -321,6 +325,8 @@ def _elsewhere(
                     "go: too little memory is the likely cause. What is finished is kept: the "
                     "same command, with fewer workers, goes on from there"
                 ) from error
+            if on_loss is not None:
+                on_loss(sum(map(len, left)))
 
 
 @contextlib.contextmanager

@@ -152,12 +152,16 @@ def _replace(commands: argparse._SubParsersAction) -> None:
     )
     arrays = parser.add_argument_group("an array of segments without a sidecar")
     arrays.add_argument(
-        "--offset", type=int, metavar="N", help="taken off its pitches; a guess, 0 or 30"
+        "--offset", type=int, metavar="N", help="taken off its pitches, such as 30; guessed"
     )
     arrays.add_argument("--tonic", metavar="F", help="in which it stands; a guess")
     _sampling(parser, passes="of a replacement (48)", threads=False)
     _workers(parser)
-    _outputs(parser, folder="numpy_chorales, or segmented_chorales with --segments")
+    _outputs(
+        parser,
+        folder="numpy_chorales, or segmented_chorales with --segments",
+        audio="no WAV; of more than 4 versions there is none anyway",
+    )
     parser.set_defaults(out=None)
 
 
@@ -433,9 +437,9 @@ def _workers(parser: Parser) -> None:
     )
 
 
-def _outputs(parser: Parser, *, folder: str = "numpy_chorales") -> None:
+def _outputs(parser: Parser, *, folder: str = "numpy_chorales", audio: str = "no WAV") -> None:
     group = parser.add_argument_group("output")
     group.add_argument("--out", default=folder, metavar="DIR", help=f"folder ({folder})")
     group.add_argument("--name", help="of the files; by default from the source")
-    group.add_argument("--no-audio", action="store_true", help="no WAV")
+    group.add_argument("--no-audio", action="store_true", help=audio)
     group.add_argument("--force", action="store_true", help="replace existing files")

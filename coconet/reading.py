@@ -224,11 +224,19 @@ def _read_raw(
         **filled,
     )
     absent = tuple(row for row in range(voicing.voices) if row not in voicing.lines)
-    notes = [*voicing.remarks, *piece.remarks]
-    if assumed:
-        values = ", ".join(f"{key.replace('_', ' ')} {filled[key]}" for key in assumed)
-        notes.append(f"The source doesn't say: assumed {values}.")
-    return Reading(chorale, absent, tuple(notes))
+    notes = (*voicing.remarks, *piece.remarks, *assumptions(chorale))
+    return Reading(chorale, absent, notes)
+
+
+def assumptions(chorale: Chorale) -> list[str]:
+    """What to tell of the defaults that stand in for what a source doesn't say."""
+    if not chorale.assumed:
+        return []
+    told = (
+        f"{field.replace('_', ' ')} {getattr(chorale, field)}" if field in DEFAULTS else field
+        for field in chorale.assumed
+    )
+    return [f"The source doesn't say: assumed {', '.join(told)}."]
 
 
 def _read_array(path: Path, rows: Sequence[int] | None) -> Reading:
@@ -238,9 +246,7 @@ def _read_array(path: Path, rows: Sequence[int] | None) -> Reading:
         raise ChoraleError(f"{path}: {chorale.steps} steps, expected at most {MAX_STEPS}")
     if not (chorale.grid != REST).any():
         raise ChoraleError(f"{path}: there are no notes in it")
-    notes = []
-    if chorale.assumed:
-        notes.append(f"The source doesn't say: assumed {', '.join(chorale.assumed)}.")
+    notes = assumptions(chorale)
     count = len(VOICES)
     if chorale.voices < count:
         placed = rows or place(_lines(chorale))

@@ -136,6 +136,7 @@ def replacement_table(versions: Sequence[Replaced]) -> Table:
         notes=(
             "after each replacement: notes of the voice that survived it; its cells out of the "
             "key; cells of the quartet that differ from the original",
+            *([f"means of {len(versions)} versions"] if len(versions) > 1 else []),
         ),
     )
 

@@ -244,7 +244,7 @@ def guess_offset(array: np.ndarray) -> tuple[int, bool, str]:
     other = OFFSET - best
     sure = shares[best] > 0.9 and shares[other] < 0.5
     told = "stored minus 30" if best else "stored as they are"
-    doubt = "" if sure else ", but not surely; load_segments(offset=…) settles it"
+    doubt = "" if sure else ", but not surely; offset= (--offset) settles it"
     note = (
         f"pitches: {told}{doubt}: so {shares[best]:.0%} of them lie in their voice's range, "
         f"with an offset of {other} {shares[other]:.0%}"
@@ -282,7 +282,7 @@ def guess_key(
     next_best = int(np.delete(np.arange(12), found)[others.argmax()])
     if tonic is not None:
         return key, f"mode: {key[1]}, by the pitch classes"
-    doubt = "" if gap > SURE else ", but not surely; load_segments(tonic=…) settles it"
+    doubt = "" if gap > SURE else ", but not surely; tonic= (--tonic) settles it"
     moved = "; where the piece was moved to C, its own key is not known" if found == 0 else ""
     return key, (
         f"key: {key_name(*key)}{doubt}: correlation {scores[row, found]:.2f}, "

@@ -134,6 +134,14 @@ def test_render_and_info(piece, tmp_path, capsys):
     assert "valid_loss" in said.out
 
 
+def test_what_was_told_is_not_said_to_be_assumed(tmp_path, capsys):
+    tune = ("infill", "E4:4 A4:4 A4:4 B4:4 C5:8", "--as", "soprano", "--passes", 1, "--no-audio")
+    said = run(capsys, *tune, "--metre", "3/4", "--upbeat", 4, "--out", tmp_path / "a")[1]
+    assert "assumed sharps 0, tempo 72.0." in said.err
+    said = run(capsys, *tune, "--tempo", 60, "--out", tmp_path / "b")[1]
+    assert "assumed time signature 4/4, sharps 0." in said.err
+
+
 def test_segments_are_read_wherever_a_chorale_is(tmp_path, capsys):
     (chorale,) = [c for c in load_corpus("demo") if c.bwv == "180.7"]
     segments = to_segments(chorale, [40, 40, 40, 40, 32, 32, 16])
@@ -146,6 +154,7 @@ def test_segments_are_read_wherever_a_chorale_is(tmp_path, capsys):
     path = save_segments(sixteen, tmp_path / "segments.npy")
     code, said = run(capsys, "info", path)
     assert code == 0, said.err
+    assert "shape (7, 16, 32), values 0 to 77" in said.out and "32:40 32:40" in said.out
     assert "16 voices, 240 steps" in said.out and "40 40 40 40 32 32 16" in said.out
     assert "\ntenor 3 " in said.out
     code, said = run(capsys, "report", tmp_path)

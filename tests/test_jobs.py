@@ -207,9 +207,13 @@ def test_two_workers_make_the_same(predictor, expected):
 
 
 def test_jobs_of_a_killed_worker_are_started_again(predictor, expected, tmp_path):
-    task = Fatal(noted=tmp_path)
-    found = dict(run_jobs(task, range(1, 9), predictor=predictor, model=MODEL, workers=2))
+    task, lost = Fatal(noted=tmp_path), []
+    jobs = run_jobs(
+        task, range(1, 9), predictor=predictor, model=MODEL, workers=2, on_loss=lost.append
+    )
+    found = dict(jobs)
     assert (tmp_path / "killed 3").exists()
+    assert len(lost) == 1 and 1 <= lost[0] <= 8
     assert found.keys() == expected.keys() and same(found, expected)
 
 
@@ -244,7 +248,7 @@ def test_workers_that_are_always_killed_end_in_one_error(predictor, expected):
     found = {}
     with pytest.raises(ChoraleError, match=r"killed over and over with 2 versions to go: too li"):
         for number, grid in jobs._elsewhere(
-            Rewrite(), jobs_of(Rewrite(), range(1, 9)), model, pool, None
+            Rewrite(), jobs_of(Rewrite(), range(1, 9)), model, pool, None, None
         ):
             found[number] = grid
     assert pool.lives == [9]  # up to three in a row that get nothing done

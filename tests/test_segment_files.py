@@ -151,8 +151,8 @@ def test_zeros_in_a_file_stored_minus_30_are_rests(in_c, tmp_path):
 def test_an_unclear_offset_is_told(tmp_path):
     path = stored(tmp_path / "low.npy", np.full((2, 4, 16), 45))
     told = load_segments(path).notes
-    assert "pitches: stored minus 30, but not surely; load_segments(offset=…)" in told[0]
-    assert "not surely; load_segments(tonic=…)" in told[-1]
+    assert "pitches: stored minus 30, but not surely; offset= (--offset) settles it" in told[0]
+    assert "not surely; tonic= (--tonic) settles it" in told[-1]
 
 
 def test_offsets_of_small_types_do_not_overflow():

@@ -99,12 +99,18 @@ def read_source(
     return reading.chorale, tuple(reading.absent), list(reading.notes)
 
 
-def as_told(chorale: Chorale, options: argparse.Namespace) -> Chorale:
-    """The chorale with --metre, --upbeat and --tempo in place of its own."""
+def as_told(
+    chorale: Chorale, notes: Sequence[str], options: argparse.Namespace
+) -> tuple[Chorale, list[str]]:
+    """The chorale with --metre, --upbeat and --tempo in place of its own, and what to tell."""
+    from coconet.reading import assumptions
+
     given = {"time_signature": options.metre, "upbeat": options.upbeat, "tempo": options.tempo}
     given = {key: value for key, value in given.items() if value is not None}
     left = tuple(key for key in chorale.assumed if key not in given)
-    return chorale.replace(**given, assumed=left)
+    told = chorale.replace(**given, assumed=left)
+    others = [note for note in notes if note not in assumptions(chorale)]
+    return told, [*others, *(assumptions(told) if len(others) < len(notes) else [])]
 
 
 def one_quartet(chorale: Chorale, number: int | None) -> Chorale:

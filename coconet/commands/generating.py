@@ -191,7 +191,7 @@ def _kept(
         raise ChoraleError("--keep and --from belong together")
     if options.source is None:
         length = 128 if options.length is None else options.length
-        chorale = as_told(blank_chorale(length), options)
+        chorale, _ = as_told(blank_chorale(length), (), options)
         return chorale, np.ones(chorale.grid.shape, bool), None, []
     if options.length is not None:
         raise ChoraleError("--length is the source's own where --from is given")
@@ -200,7 +200,7 @@ def _kept(
     if guessed and 4 - len(absent) == len(voice_indices(options.keep)):
         # Just the voices to be kept, in a source that doesn't tell which they are.
         chorale, absent, notes = read_source(options.source, as_=options.keep)
-    chorale = as_told(one_quartet(chorale, options.quartet), options)
+    chorale, notes = as_told(one_quartet(chorale, options.quartet), notes, options)
     absent = absent_of(absent, options.quartet)
     region = choose_hidden(chorale, keep=options.keep, absent=absent)
     return chorale, region, chorale, notes

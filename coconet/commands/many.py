@@ -140,6 +140,7 @@ def make_versions(
                     workers=workers,
                     dask=dask,
                     on_tick=bar.update,
+                    on_loss=_tell_loss,
                 )
             ) as results,
         ):
@@ -170,6 +171,11 @@ def _write(
                 f"{version.array}: was changed since it was made, so that {absent[0].name} would "
                 "not belong to it; choose another --name or --out, or --force"
             )
+
+
+def _tell_loss(left: int) -> None:
+    versions = f"{left} version{'s' * (left > 1)}"
+    tell([f"a worker was killed (too little memory?); {versions} to go, with a new one"])
 
 
 def recipe_of(task: Task, recipe: Mapping[str, Any]) -> dict[str, Any]:

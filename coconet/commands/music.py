@@ -31,7 +31,7 @@ def infill(options: argparse.Namespace) -> int:
     from coconet.infill import changed_notes, choose_hidden
 
     chorale, absent, notes = read_source(options.source, as_=options.as_, strict=options.strict)
-    chorale = as_told(one_quartet(chorale, options.quartet), options)
+    chorale, notes = as_told(one_quartet(chorale, options.quartet), notes, options)
     absent = absent_of(absent, options.quartet)
     region = choose_hidden(
         chorale,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coconet.chorale import Chorale
-from coconet.commands.common import read_source, tell
+from coconet.chorale import Chorale, read_array
+from coconet.commands.common import holds_segments, read_source, tell
 from coconet.errors import ChoraleError
 from coconet.files import validate_writable, write_text
 from coconet.grid import voice_name
@@ -80,9 +80,11 @@ def _chorale_rows(source: str) -> list[tuple[str, object]]:
     chorale, absent, notes = read_source(source)
     number, kind = abs(chorale.sharps), "sharp" if chorale.sharps > 0 else "flat"
     signature = f"{number} {kind}{'s' * (number != 1)}" if number else "no signature"
+    laid = _segment_rows(source) if holds_segments(source) else []
     rows: list[tuple[str, object]] = [
         ("title", chorale.title or "(none)"),
-        ("shape", f"{chorale.voices} voices, {chorale.steps} steps, {chorale.seconds:.1f} s"),
+        *laid,
+        ("piece", f"{chorale.voices} voices, {chorale.steps} steps, {chorale.seconds:.1f} s"),
         ("key", f"{key_name(chorale.tonic, chorale.mode, chorale.sharps)}, {signature}"),
         ("metre", f"{chorale.time_signature}, upbeat of {chorale.upbeat} steps"),
         ("tempo", f"{chorale.tempo:g} quarters a minute"),
@@ -101,6 +103,18 @@ def _chorale_rows(source: str) -> list[tuple[str, object]]:
     rows += [("note", note) for note in notes]
     rows += [(f"made: {key}", _beginning(value)) for key, value in chorale.provenance.items()]
     return rows
+
+
+def _segment_rows(source: str) -> list[tuple[str, object]]:
+    from coconet.segment_files import load_segments
+
+    array, segments = read_array(source), load_segments(source)
+    fits = " ".join(f"{fit.model}:{fit.true}" for fit in segments.fits)
+    low, high = int(array.min()), int(array.max())
+    return [
+        ("segments", f"array of shape {array.shape}, values {low} to {high}"),
+        ("model:true", f"{fits} steps"),
+    ]
 
 
 def _beginning(value: object) -> str:
