@@ -159,14 +159,16 @@ def _client(address: str) -> Any:
     from distributed import Client
 
     client = Client.__new__(Client)
+    found = False
     try:
         client.__init__(address, timeout=ANSWER / 2, set_as_default=False)
-    except BaseException as error:
-        # Else its __del__ takes leave of the stranger, and waits for an answer.
-        client.status = "closed"
-        if not isinstance(error, Exception):
-            raise
+        found = True
+    except Exception as error:
         raise _silent(address, "what is there is something else") from error
+    finally:
+        if not found:
+            # Else its __del__ takes leave of the stranger, and waits for an answer.
+            client.status = "closed"
     return client
 
 
