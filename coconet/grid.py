@@ -14,12 +14,13 @@ note begins, False where it is held and on rests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from coconet.errors import ChoraleError
+from coconet.errors import ChoraleError, shown
 
 REST = 0
 VOICES = ("soprano", "alto", "tenor", "bass")
@@ -70,6 +71,21 @@ def is_whole(value: object, low: int | None = None, high: int | None = None) -> 
     if not isinstance(value, int | np.integer) or isinstance(value, bool):
         return False
     return (low is None or low <= value) and (high is None or value <= high)
+
+
+def items_of(value: object) -> list[Any] | None:
+    """What a list, an array or another series holds; None for what is none.
+
+    None are a lone number, an array without axes, a text, bytes, and what has no order
+    of its own or names for its items: sets and mappings.
+
+    >>> items_of((3, 4)), items_of(np.array(3)), items_of("34")
+    ([3, 4], None, None)
+    """
+    wrong = (str, bytes, bytearray, memoryview, Mapping, Set)
+    if not isinstance(value, Iterable) or isinstance(value, wrong):
+        return None
+    return None if getattr(value, "ndim", 1) == 0 else list(value)
 
 
 def validate_grid(grid: object, *, voices: int | None = None, name: str = "grid") -> np.ndarray:
@@ -134,9 +150,9 @@ def validate_hidden(hidden: object, shape: tuple[int, int]) -> np.ndarray:
 
 def validate_span(span: Sequence[int], steps: int) -> tuple[int, int]:
     """Return a half-open span as two ints within 0…steps, or raise ChoraleError."""
-    edges = [] if isinstance(span, str) or not isinstance(span, Iterable) else list(span)
-    if len(edges) != 2 or not all(is_whole(edge) for edge in edges):
-        raise ChoraleError(f"span: expected two steps, start and end, got {span!r}")
+    edges = items_of(span)
+    if not edges or len(edges) != 2 or not all(is_whole(edge) for edge in edges):
+        raise ChoraleError(f"span: expected two steps, start and end, got {shown(span)}")
     start, end = (int(edge) for edge in edges)
     if not 0 <= start < end <= steps:
         raise ChoraleError(f"span {start}:{end}: expected 0 <= start < end <= {steps} steps")

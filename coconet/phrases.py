@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from coconet.chorale import Chorale
 from coconet.corpus import crop
-from coconet.errors import ChoraleError
-from coconet.grid import is_whole
+from coconet.errors import ChoraleError, shown
+from coconet.grid import is_whole, items_of
 from coconet.streams import phrases_at
 
 
@@ -54,24 +54,24 @@ def validate_lengths(lengths: Sequence[int], chorale: Chorale) -> tuple[int, ...
     """Return the lengths of phrases as ints, each 1 or more, that add up to the piece."""
     lengths = listed(lengths)
     for number, length in enumerate(lengths, start=1):
-        if not is_whole(length) or length < 1:
-            raise ChoraleError(f"phrase {number}: expected 1 step or more, got {length!r}")
-    total = int(sum(lengths))
+        if not is_whole(length, 1):
+            raise ChoraleError(f"phrase {number}: expected 1 step or more, got {shown(length)}")
+    lengths = tuple(int(length) for length in lengths)  # a sum of NumPy's could overflow
+    total = sum(lengths)
     if total != chorale.steps:
         differ = abs(total - chorale.steps)
         raise ChoraleError(
             f"{chorale.title or 'chorale'}: phrases of {total} steps for a piece of "
             f"{chorale.steps}: {differ} too {'many' if total > chorale.steps else 'few'}"
         )
-    return tuple(int(length) for length in lengths)
+    return lengths
 
 
 def listed(lengths: object) -> list[Any]:
     """Lengths, one a phrase, as a list; ChoraleError for a lone number, a text or none at all."""
-    many = isinstance(lengths, Iterable) and not isinstance(lengths, str | bytes)
-    found = list(lengths) if many else []
+    found = items_of(lengths)
     if not found:
-        raise ChoraleError(f"lengths: expected a list, one a phrase, got {lengths!r}")
+        raise ChoraleError(f"lengths: expected a list, one a phrase, got {shown(lengths)}")
     return found
 
 

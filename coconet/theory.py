@@ -48,7 +48,8 @@ def parse_pitch(name: str) -> int:
     octave = rest[len(accidentals) :]
     steps = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
     shifts = {"#": 1, "b": -1, "-": -1, "♯": 1, "♭": -1}
-    if letter not in steps or not octave or any(sign not in shifts for sign in accidentals):
+    spelled = letter in steps and all(sign in shifts for sign in accidentals)
+    if not spelled or not 1 <= len(octave) <= 2:
         raise ChoraleError(f"pitch {name!r}: expected a name such as F4, Bb3 or C#5")
     pitch = 12 * (int(octave) + 1) + steps[letter] + sum(shifts[sign] for sign in accidentals)
     if not 1 <= pitch <= 127:
@@ -90,6 +91,38 @@ def scale(tonic: int, mode: str) -> np.ndarray:
     if mode not in SCALES:
         raise ChoraleError(f"mode: expected major or minor, got {mode!r}")
     return (np.array(SCALES[mode]) + tonic) % 12
+
+
+def scale_degrees(pitches: np.ndarray, tonic: int, mode: str) -> tuple[np.ndarray, np.ndarray]:
+    """Each pitch as a note of the key's scale, and by how many semitones it is raised.
+
+    Parameters
+    ----------
+    pitches : int array of any shape
+
+    Returns
+    -------
+    degrees : int array of its shape: the note of the scale at or below each pitch,
+        counted from 0 for the tonic in MIDI's lowest octave, 7 an octave
+    raised : int array of its shape: 0 for notes of the scale, 1 for chromatic ones
+
+    >>> scale_degrees(np.array([60, 61, 62, 72]), 0, "major")
+    (array([35, 35, 36, 42]), array([0, 1, 0, 0]))
+    """
+    octave, above = np.divmod(np.asarray(pitches, int) - tonic, 12)
+    steps = scale(0, mode)
+    step = np.searchsorted(steps, above, side="right") - 1
+    return 7 * octave + step, above - steps[step]
+
+
+def degree_pitches(degrees: np.ndarray, tonic: int, mode: str) -> np.ndarray:
+    """The pitches of a scale's notes, counted as in `scale_degrees`; not checked against MIDI.
+
+    >>> degree_pitches(np.array([35, 36, 42]), 0, "major")
+    array([60, 62, 72])
+    """
+    octave, step = np.divmod(degrees, 7)
+    return 12 * octave + scale(0, mode)[step] + tonic
 
 
 def in_scale(grid: np.ndarray, tonic: int, mode: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from coconet.grid import (
     REST,
     hidden_region,
     is_whole,
+    items_of,
     notes_of,
     onsets_of,
     validate_grid,
@@ -89,10 +90,32 @@ def test_bad_spans(span):
         validate_span(span, 8)
 
 
-@pytest.mark.parametrize("span", [(1, 2, 3), (1,), "12", 3, None, (0.0, 4), (False, 4)])
+@pytest.mark.parametrize(
+    "span",
+    [
+        (1, 2, 3),
+        (1,),
+        "12",
+        3,
+        None,
+        (0.0, 4),
+        (False, 4),
+        np.array(3),
+        {1, 2},
+        {1: 2, 3: 4},
+        b"12",
+    ],
+)
 def test_no_spans(span):
     with pytest.raises(ChoraleError, match="span: expected two steps, start and end, got"):
         validate_span(span, 8)
+
+
+def test_items_of_a_series():
+    assert items_of(range(2)) == items_of(iter((0, 1))) == items_of(np.array([0, 1])) == [0, 1]
+    assert items_of([]) == [] and len(items_of(np.zeros((3, 2)))) == 3
+    for value in (3, None, "12", b"12", np.array(3), {1, 2}, {1: 2}, np.int64(3)):
+        assert items_of(value) is None
 
 
 def test_whole_numbers():

@@ -78,6 +78,12 @@ def test_lengths_are_checked(demo, lengths, message):
             check()
 
 
+def test_lengths_of_a_narrow_dtype_add_up(demo):
+    assert validate_lengths(np.array([200, 40], np.uint8), demo["180.7"]) == (200, 40)
+    with pytest.raises(ChoraleError, match="phrases of 496 steps"):
+        validate_lengths(np.array([248, 248], np.uint8), demo["180.7"])
+
+
 @pytest.mark.parametrize(
     ("by", "message"), [("bars", "expected 'fermatas'"), (0, "1 or more"), ("fermatas", "bars")]
 )
@@ -86,7 +92,7 @@ def test_other_ways_are_refused(by, message):
         phrase_lengths(Chorale(np.full((4, 16), 60)), by=by)
 
 
-@pytest.mark.parametrize("by", [2.5, True, None])
+@pytest.mark.parametrize("by", [2.5, True, None, np.array(240), {240: 1}])
 def test_no_list_of_lengths(demo, by):
     with pytest.raises(ChoraleError, match="lengths: expected a list, one a phrase"):
         phrase_lengths(demo["180.7"], by=by)

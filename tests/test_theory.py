@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 from coconet.theory import (
+    degree_pitches,
     find_key,
     in_parallel,
     in_scale,
@@ -23,6 +24,7 @@ from coconet.theory import (
     parse_tonic,
     pitch_name,
     scale,
+    scale_degrees,
 )
 
 GRIDS = hnp.arrays(
@@ -111,6 +113,21 @@ def test_bad_pitch_names(name):
 def test_bad_tonics(name):
     with pytest.raises(ChoraleError, match="tonic"):
         parse_tonic(name)
+
+
+@given(
+    hnp.arrays(int, st.integers(1, 30), elements=st.integers(-30, 160)),
+    st.integers(0, 11),
+    st.sampled_from(["major", "minor"]),
+)
+def test_degrees_are_the_notes_of_the_scale_counted(pitches, tonic, mode):
+    inside = [pitch for pitch in range(-60, 200) if pitch % 12 in scale(tonic, mode)]
+    zero = inside.index(tonic)  # the tonic in MIDI's lowest octave
+    degrees, raised = scale_degrees(pitches, tonic, mode)
+    for pitch, degree, by in zip(pitches, degrees, raised, strict=True):
+        assert inside[zero + degree] + by == pitch
+        assert by == (pitch not in inside)
+    assert np.array_equal(degree_pitches(degrees, tonic, mode) + raised, pitches)
 
 
 def test_rests_are_in_no_scale():
