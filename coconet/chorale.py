@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import tokenize
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -257,6 +259,28 @@ def read_array(path: Path | str) -> np.ndarray:
             raise
         hint = "it holds pickled objects" if "pickle" in str(error) else "is it truncated?"
         raise ChoraleError(f"{path}: can't be read as a plain array ({hint})") from error
+
+
+def read_npz(path: Path | str, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Read the named arrays of an .npz, never running code; raises ChoraleError."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            missing = [name for name in names if name not in arrays]
+            if missing:
+                raise ChoraleError(f"{path}: holds no array named {', '.join(missing)}")
+            found = {name: arrays[name] for name in names}
+        if not all(isinstance(array, np.ndarray) for array in found.values()):
+            raise ChoraleError(f"{path}: holds something other than plain arrays")
+        return found
+    except FileNotFoundError as error:
+        raise ChoraleError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ChoraleError(f"{path}: can't be read ({error.strerror or error})") from error
+    except (*READ_ERRORS, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, ChoraleError):
+            raise
+        raise ChoraleError(f"{path}: can't be read as an .npz of plain arrays ({error})") from error
 
 
 def sidecar_of(chorale: Chorale) -> dict[str, Any]:

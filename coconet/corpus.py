@@ -6,14 +6,13 @@ The corpus lies in `data/chorales.npz`: plain arrays, described in
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from coconet import places
-from coconet.chorale import DEFAULTS, Chorale
+from coconet.chorale import DEFAULTS, Chorale, read_npz
 from coconet.errors import ChoraleError
 from coconet.files import atomic_path
 from coconet.grid import RANGES, REST, validate_span
@@ -49,7 +48,7 @@ def load_corpus(split: str | None = None, path: Path | str | None = None) -> lis
         raise ChoraleError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
     path = places.data() / FILE if path is None else Path(path)
     names = ("format", "source", "lengths", "pitches", "onsets", "fermatas", "assumed", *FIELDS)
-    arrays = _read_npz(path, names)
+    arrays = read_npz(path, names)
     if arrays["format"].tolist() != FORMAT:
         raise ChoraleError(f"{path}: expected corpus format {FORMAT}, got {arrays['format']}")
     lengths, total = arrays["lengths"], int(arrays["lengths"].sum())
@@ -134,7 +133,7 @@ def load_jsb(path: Path | str) -> list[Chorale]:
         For a file that is missing, of another form, or holds pickled objects.
     """
     path = Path(path)
-    arrays = _read_npz(path, ("pitches", "lengths", "split"))
+    arrays = read_npz(path, ("pitches", "lengths", "split"))
     pitches, lengths, splits = arrays["pitches"], arrays["lengths"], arrays["split"]
     if pitches.shape != (lengths.sum(), 4) or lengths.shape != splits.shape:
         raise ChoraleError(
@@ -237,21 +236,3 @@ def transpose(chorale: Chorale, semitones: int) -> Chorale:
     return chorale.replace(
         grid=grid, onsets=chorale.onsets, tonic=(chorale.tonic + semitones) % 12, sharps=sharps
     )
-
-
-def _read_npz(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """The named arrays of an .npz, never running code; raises ChoraleError."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            missing = [name for name in names if name not in arrays]
-            if missing:
-                raise ChoraleError(f"{path}: holds no array named {', '.join(missing)}")
-            return {name: arrays[name] for name in names}
-    except FileNotFoundError as error:
-        raise ChoraleError(f"{path}: no such file") from error
-    except OSError as error:
-        raise ChoraleError(f"{path}: can't be read ({error.strerror or error})") from error
-    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        if isinstance(error, ChoraleError):
-            raise
-        raise ChoraleError(f"{path}: can't be read as an .npz of plain arrays ({error})") from error

@@ -33,6 +33,11 @@ def tunings() -> Path:
     return root() / "tunings"
 
 
+def chains() -> Path:
+    """Folder of the shipped chains of layers."""
+    return root() / "chains"
+
+
 def cache() -> Path:
     """Folder of what can be made again: $XDG_CACHE_HOME/coconet or ~/.cache/coconet."""
     base = os.environ.get("XDG_CACHE_HOME")
