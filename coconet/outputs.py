@@ -118,10 +118,11 @@ def write_forms(
 
         engrave(chorale, hidden=hidden).save(made[".svg"])
     if ".png" in made:
-        from coconet.plots import before_after, piano_roll_figure, save_figure
+        from coconet.plots import before_after, save_figure
+        from coconet.sheets import figure_of
 
         marked = before is not None and hidden is not None
-        figure = before_after(before, chorale, hidden) if marked else piano_roll_figure(chorale)
+        figure = before_after(before, chorale, hidden) if marked else figure_of(chorale)
         save_figure(figure, made[".png"])
     if ".wav" in made:
         from coconet.render import render

@@ -30,6 +30,10 @@ A4 = 210 / 297
 A4_POINTS = (595.28, 841.89)
 #: Verovio's units at which 40 % of its full size gives about 18 mm staves on A4.
 WIDTH = 2100
+#: The least and the largest width, and what a voice adds where two systems share a page.
+NARROWEST, WIDEST, VOICE_WIDTH = 600, 10_000, 200
+#: Height of a sheet in units that Verovio doesn't exceed: six metres where A4 is the width.
+TALLEST = 60_000
 #: Pixels of a PNG for each unit of width: 200 dots an inch on A4.
 PIXELS = 0.8
 LEGEND = "Rewritten"
@@ -46,7 +50,8 @@ class Score:
 
     Attributes
     ----------
-    sheet : SVG of the whole piece on one sheet, as tall as it needs
+    sheet : SVG of the whole piece on one sheet, as tall as it needs; '' for a piece that is
+        too long for one (see TALLEST), such as 1300 steps of four quartets
     pages : SVG of each page of A4, top to bottom
     """
 
@@ -57,13 +62,19 @@ class Score:
         """Write .svg or .png (the sheet) or .pdf (the pages), by the suffix; return the path.
 
         Raises ChoraleError for another suffix, an existing file (unless
-        `force`), a folder that can't be written, or PNG and PDF without cairo.
+        `force`), a folder that can't be written, PNG and PDF without cairo, and
+        .svg and .png of a piece that is too long for one sheet.
         """
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in SUFFIXES:
             raise ChoraleError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
         validate_writable(path, force=force)
+        if suffix != ".pdf" and not self.sheet:
+            raise ChoraleError(
+                f"{path}: the piece is too long for one sheet, which verovio makes at most "
+                f"{TALLEST:,} units tall; save its {len(self.pages)} pages as .pdf"
+            )
         if suffix == ".svg":
             data = self.sheet.encode("utf-8")
         elif suffix == ".png":
@@ -75,11 +86,11 @@ class Score:
         return path
 
     def _repr_html_(self) -> str:
-        """The sheet on white paper, whatever the notebook's theme."""
-        return (
-            '<div style="background:white;max-width:60em;padding:0.5em">'
-            f"{_without_declaration(self.sheet)}</div>"
+        """The sheet, or else the pages, on white paper, whatever the notebook's theme."""
+        drawn = "".join(
+            _without_declaration(svg) for svg in ([self.sheet] if self.sheet else self.pages)
         )
+        return f'<div style="background:white;max-width:60em;padding:0.5em">{drawn}</div>'
 
 
 def engrave(
@@ -98,7 +109,7 @@ def engrave(
         printed in their voice's colour, and the head says which voices
     title : by default the chorale's own; '' for none
     width : of the page in Verovio's units; 2100 is A4, a smaller one gives
-        fewer bars a line and larger notes
+        fewer bars a line and larger notes; `page_width` has one for many voices
     legend : a word for what is coloured
 
     Returns
@@ -110,8 +121,8 @@ def engrave(
     ChoraleError
         For `hidden` of another shape, a width outside 600-10000, or no verovio.
     """
-    if not 600 <= width <= 10_000:
-        raise ChoraleError(f"width: expected 600-10000, got {width}")
+    if not NARROWEST <= width <= WIDEST:
+        raise ChoraleError(f"width: expected {NARROWEST}-{WIDEST}, got {width}")
     title = chorale.title if title is None else title
     rows: Sequence[int] = ()
     if hidden is not None:
@@ -120,18 +131,26 @@ def engrave(
     toolkit = _toolkit()
     _load(toolkit, musicxml_of(chorale, hidden=hidden, title=title), "musicxml")
     mei = _finished(toolkit.getMEI(), title, rows, legend)
-    (sheet,) = _render(toolkit, mei, pageWidth=width, pageHeight=60_000, adjustPageHeight=True)
-    margin = round(width / 20)
-    pages = _render(
-        toolkit,
-        mei,
-        pageHeight=round(width / A4),
-        **{f"pageMargin{side}": margin for side in ("Left", "Right", "Top", "Bottom")},
-    )
-    if 'class="staff"' not in sheet.replace(" bounding-box", ""):
+    count = _lay_out(toolkit, mei, pageWidth=width, pageHeight=TALLEST, adjustPageHeight=True)
+    sheet = toolkit.renderToSVG(1) if count == 1 else ""
+    margins = {
+        f"pageMargin{side}": round(width / 20) for side in ("Left", "Right", "Top", "Bottom")
+    }
+    count = _lay_out(toolkit, mei, pageHeight=round(width / A4), **margins)
+    pages = [toolkit.renderToSVG(number) for number in range(1, count + 1)]
+    if 'class="staff"' not in pages[0].replace(" bounding-box", ""):
         raise ChoraleError(f"{title or 'chorale'}: verovio engraved no music")
     pages[0] = _with_legend(pages[0], rows, legend)
     return Score(_with_legend(sheet, rows, legend), tuple(pages))
+
+
+def page_width(voices: int) -> int:
+    """A width for `engrave` at which a page holds two systems, or at least one.
+
+    From eleven voices on the notes are small, as in an orchestra's score; a page holds
+    at most some fifty.
+    """
+    return min(max(WIDTH, VOICE_WIDTH * voices), WIDEST)
 
 
 def png_of(svg: str) -> bytes:
@@ -156,11 +175,27 @@ def pdf_of(pages: Sequence[str]) -> bytes:
             return pdf, width, height
 
     for page in pages:
-        tree = Tree(bytestring=page.encode("utf-8"))
+        tree = Tree(bytestring=_with_own_glyphs(page).encode("utf-8"))
         Page(tree, None, 72, output_width=A4_POINTS[0], output_height=A4_POINTS[1])
         pdf.show_page()
     pdf.finish()
     return output.getvalue()
+
+
+def _with_own_glyphs(svg: str) -> str:
+    """A page of verovio's in which each sign is drawn where it stands, not referred to.
+
+    The drawing is the same; CairoSVG, which looks every reference up anew, takes a quarter
+    less time for it.
+    """
+    signs = dict(
+        re.findall(r'<g id="([^"]+)">\s*(<path [^>]*/>)\s*</g>', svg.partition("</defs>")[0])
+    )
+    return re.sub(
+        r'<use xlink:href="#([^"]+)" (transform="[^"]*") />',
+        lambda use: f"<g {use[2]}>{signs[use[1]]}</g>" if use[1] in signs else use[0],
+        svg,
+    )
 
 
 def _toolkit() -> Any:
@@ -187,10 +222,11 @@ def _toolkit() -> Any:
     return toolkit
 
 
-def _render(toolkit: Any, mei: str, **options: Any) -> list[str]:
+def _lay_out(toolkit: Any, mei: str, **options: Any) -> int:
+    """Break a piece into lines and pages; return how many pages."""
     toolkit.setOptions({"adjustPageHeight": False, **options})
     _load(toolkit, mei, "mei")
-    return [toolkit.renderToSVG(page + 1) for page in range(toolkit.getPageCount())]
+    return toolkit.getPageCount()
 
 
 def _load(toolkit: Any, data: str, kind: str) -> None:

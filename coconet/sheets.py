@@ -1,8 +1,9 @@
-"""Contact sheets: small piano rolls of many versions on a page, to choose from."""
+"""Contact sheets of many versions; long pieces and stacks in rolls that can be read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,21 +14,34 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from coconet.candidates import Candidate
 from coconet.chorale import Chorale
 from coconet.colours import VOICE_COLOURS, voice_colour
+from coconet.corpus import crop
 from coconet.errors import ChoraleError
-from coconet.grid import REST, VOICES, notes_of, validate_hidden
+from coconet.grid import VOICES, notes_of, validate_hidden
 from coconet.infill import quartet
 from coconet.metrics import quartets_of
-from coconet.plots import WIDTH, Picture, piano_roll
+from coconet.plots import WIDTH, Picture, piano_roll, piano_roll_figure
+from coconet.rolls import (
+    MOST_STEPS,
+    STACKED,
+    clock,
+    name_voices,
+    outlined,
+    pitch_range,
+    roll,
+    told_of_unisons,
+)
 from coconet.theory import pitch_name
 
 #: Versions on a page, at most: smaller rolls can't be read.
 PAGE = 40
 #: Size of one roll and its title, and of the page's own title and legend, in inches.
 CELL, MARGIN = (3.5, 1.85), 0.9
+#: Steps of a line of a long piece, and how many lines there are at most.
+LINE, MOST_LINES = 384, 24
 #: Width over height that a page comes near to.
 SHAPE = 1.3
-#: How opaque kept notes are beside written ones, and those of stacked quartets.
-KEPT, STACKED = 0.35, 0.6
+#: How opaque kept notes are beside written ones.
+KEPT = 0.35
 INK, PALE = "#444444", "#cccccc"
 
 
@@ -56,7 +70,7 @@ def contact_sheets(
     """
     if not candidates:
         raise ChoraleError("contact sheet: expected at least one version")
-    pitches = _range([candidate.chorale for candidate in candidates])
+    pitches = pitch_range([candidate.chorale for candidate in candidates])
     pages = [candidates[first : first + PAGE] for first in range(0, len(candidates), PAGE)]
     sheets = []
     for number, page in enumerate(pages, start=1):
@@ -95,7 +109,7 @@ def quartets_figure(
         raise ChoraleError(f"names: expected {count}, one a quartet, got {len(names)}")
     figure = Picture(figsize=(WIDTH, 2.5 * count + 0.9), layout="constrained")
     axes = figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-    pitches = _range([chorale])
+    pitches = pitch_range([chorale])
     for number, (name, ax) in enumerate(zip(names, axes, strict=True), start=1):
         one = quartet(chorale, number)
         piano_roll(one, ax, hidden=hidden, title=name, pitches=pitches, legend=False)
@@ -103,6 +117,55 @@ def quartets_figure(
     _legend(figure, hidden, pale)
     figure.suptitle(chorale.title if title is None else title)
     return figure
+
+
+def long_roll(chorale: Chorale, *, title: str | None = None) -> Picture:
+    """A long piece in lines, as a score is: rolls of all voices, one below the other.
+
+    Lines begin at bar lines and are about equally long: up to 384 steps, and longer where
+    there would be more than 24 lines.
+    Above it stand its first bar and when it begins. Of stacked quartets, the notes lie
+    on top of each other, which is told below.
+
+    title : by default the chorale's
+    """
+    bar, first = chorale.bar, chorale.upbeat
+    every = max(1, -(-(chorale.steps - first) // bar))
+    lines = min(MOST_LINES, -(-every // max(LINE // bar, 1)))
+    bars = -(-every // lines)  # as many in each line, about
+    edges = [0, *range(first + bars * bar, chorale.steps, bars * bar), chorale.steps]
+    count = len(edges) - 1
+    height = 1.4 + 1.8 / count  # one line alone has room
+    figure = Picture(figsize=(WIDTH, height * count + MARGIN), layout="constrained")
+    axes = figure.subplots(count, 1, sharey=True, squeeze=False)[:, 0]
+    pitches, longest = pitch_range([chorale]), int(np.diff(edges).max())
+    for (start, end), ax in zip(pairwise(edges), axes, strict=True):
+        part, number = crop(chorale, (start, end)), (start - first) // bar + 1
+        roll(part, ax, pitches=pitches, steps=longest, first=number + bool(part.upbeat))
+        begins = clock(start * chorale.seconds / chorale.steps)
+        ax.set_title(f"bar {number}, {begins}", loc="left", fontsize=9, color=INK)
+        ax.tick_params(labelsize=8)
+        ax.set_xlabel("bar" if ax is axes[-1] else "", fontsize=9)
+    size = f"{chorale.voices} voices × {chorale.steps} steps, {clock(chorale.seconds)}"
+    axes[0].set_title(size, loc="right", fontsize=9, color=INK)
+    figure.suptitle(chorale.title if title is None else title)
+    name_voices(figure, chorale.voices, note=told_of_unisons([chorale]))
+    return figure
+
+
+def figure_of(chorale: Chorale, *, title: str | None = None) -> Picture:
+    """The piano roll in which a piece can be read, whatever its size.
+
+    One quartet of up to 400 steps with all that `plots.piano_roll` shows; up to four
+    such quartets below each other; all else in lines, as `long_roll` draws it.
+
+    title : by default the chorale's
+    """
+    if outlined(chorale):
+        return piano_roll_figure(chorale, title=title)
+    if chorale.steps <= MOST_STEPS and chorale.voices in (8, 12, 16):
+        return quartets_figure(chorale, title=title)
+    return long_roll(chorale, title=title)
 
 
 def small_roll(
@@ -214,13 +277,6 @@ def _legend(figure: Picture, hidden: np.ndarray | None, pale: str) -> None:
         handlelength=1.2,
         columnspacing=1.4,
     )
-
-
-def _range(chorales: Sequence[Chorale]) -> tuple[int, int]:
-    """Lowest and highest pitch of chorales, with a margin; of silence, two octaves."""
-    grids = [chorale.grid[chorale.grid != REST] for chorale in chorales]
-    sounding = np.concatenate([*grids, np.array([] if sum(map(len, grids)) else [50, 70])])
-    return int(sounding.min()) - 2, int(sounding.max()) + 2
 
 
 def _columns(count: int) -> int:

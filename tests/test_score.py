@@ -258,3 +258,32 @@ def test_bad_places(chorale, tmp_path, monkeypatch):
         score.save(tmp_path / "a.png")
     assert score.save(tmp_path / "b.svg").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.svg", "b.svg"]
+
+
+def test_a_piece_too_tall_for_one_sheet_has_pages(chorale, tmp_path, monkeypatch):
+    monkeypatch.setattr("coconet.score.TALLEST", 1200)
+    score = engrave(chorale)
+    assert score.sheet == "" and score.pages == engrave(chorale).pages
+    bars = len(measures(chorale))
+    assert sum(len(elements(page, "measure")) for page in score.pages) == bars
+    for suffix in (".svg", ".png"):
+        with pytest.raises(ChoraleError, match=r"too long for one sheet.* as \.pdf"):
+            score.save(tmp_path / f"a{suffix}")
+    assert score.save(tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
+    assert score._repr_html_().count("<svg") >= len(score.pages)
+
+
+def test_a_wide_page_takes_two_systems_of_sixteen_voices(chorale):
+    assert score_module.page_width(4) == score_module.WIDTH
+    assert score_module.page_width(400) == score_module.WIDEST
+    stack = Chorale(np.concatenate([chorale.grid] * 4))
+    for width, systems in ((score_module.WIDTH, 1), (score_module.page_width(16), 2)):
+        first = engrave(stack, width=width).pages[0]
+        assert len(elements(first, "system")) == systems
+
+
+def test_signs_drawn_where_they_stand_look_the_same(chorale, hidden):
+    page = engrave(chorale, hidden=hidden).pages[0]
+    own = score_module._with_own_glyphs(page)
+    assert page.count("<use ") > 100 and "<use " not in own
+    assert score_module.png_of(own) == score_module.png_of(page)

@@ -10,7 +10,16 @@ from coconet.corpus import crop, load_corpus
 from coconet.errors import ChoraleError
 from coconet.grid import notes_of
 from coconet.plots import save_figure
-from coconet.sheets import KEPT, PAGE, contact_sheets, quartets_figure, telling
+from coconet.rolls import clock
+from coconet.sheets import (
+    KEPT,
+    PAGE,
+    contact_sheets,
+    figure_of,
+    long_roll,
+    quartets_figure,
+    telling,
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +92,48 @@ def test_the_quartets_of_a_stack_stand_below_each_other(pieces):
     titles = [ax.get_title(loc="left") for ax in rolls(figure)]
     assert titles == ["Quartet 1", "Quartet 2", "Quartet 3"]
     assert figure.get_suptitle() == "Three"
+
+
+def test_a_long_piece_is_drawn_in_lines_from_bar_lines_on():
+    bach = next(chorale for chorale in load_corpus("demo") if chorale.bwv == "244.3")
+    long = bach.replace(
+        grid=np.tile(bach.grid, (1, 9)),
+        onsets=np.tile(bach.onsets, (1, 9)),
+        fermatas=np.tile(bach.fermatas, 9),
+        phrases=(),
+        time_signature="3/4",
+        upbeat=4,
+    )
+    figure = long_roll(long, title="Long")
+    titles = [ax.get_title(loc="left") for ax in rolls(figure)]
+    bars = -(-(long.steps - 4) // 12)
+    assert len(titles) == -(-bars // (384 // 12)) == 5
+    line = -(-bars // 5) * 12
+    begins = clock((4 + line) * 15 / long.tempo)
+    assert titles[:2] == ["bar 0, 0:00", f"bar {1 + line // 12}, {begins}"]
+    # A note that is cut by the end of a line is drawn in both.
+    cut = sum(drawn(ax) for ax in rolls(figure)) - notes(long)
+    assert 0 <= cut <= 4 * (len(titles) - 1)
+    assert figure.get_suptitle() == "Long"
+    numbered = [ax.get_xticklabels()[0].get_text() for ax in rolls(figure)]
+    assert numbered[:2] == ["1", f"{1 + line // 12}"]
+    assert len({ax.get_xlim() for ax in rolls(figure)}) == 1
+    hours = long.replace(grid=np.full((1, 99_999), 60), onsets=None, fermatas=None)
+    assert len(rolls(long_roll(hours))) <= 25
+
+
+@pytest.mark.parametrize(
+    ("voices", "times", "panels", "lines"),
+    [(4, 1, 1, False), (4, 13, 2, True), (16, 1, 4, False), (6, 1, 1, True), (20, 1, 1, True)],
+)
+def test_a_picture_that_can_be_read_whatever_the_size(pieces, voices, times, panels, lines):
+    grid = np.tile(pieces[0].grid, (-(-voices // 4), times))[:voices]
+    piece = pieces[0].replace(grid=grid, onsets=None, fermatas=None, phrases=(), title="Any")
+    figure = figure_of(piece)
+    assert len(rolls(figure)) == panels
+    boxes = [collection for ax in rolls(figure) for collection in ax.collections]
+    assert all(max(collection.get_linewidth()) == 0 for collection in boxes) == lines
+    assert "Any" in (figure.get_suptitle(), rolls(figure)[0].get_title(loc="left"))
 
 
 def test_silence_can_be_drawn(pieces):
