@@ -28,7 +28,7 @@ MIDI_SUFFIXES = (".mid", ".midi")
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 SUFFIXES = (*MIDI_SUFFIXES, *XML_SUFFIXES, ".npy")
 VOICE_NAME = re.compile(r"\b(?:soprano|alto|tenor|bass)\b(?: \d{1,2})? ?", re.IGNORECASE)
-#: Over twenty minutes at 60 a minute: a longer piece is a mistake, or an attack.
+#: Over twenty minutes at 60 a minute: a longer score is a mistake, or an attack.
 MAX_STEPS = 20_000
 MAX_BYTES = 32_000_000
 MAX_DEPTH = 64
@@ -49,7 +49,8 @@ class Reading:
 
     Attributes
     ----------
-    chorale : four voices (or a stack of quartets); absent voices are all rests
+    chorale : four voices, or as many as an array of more holds; absent voices are all
+        rests
     absent : rows that the source doesn't have
     notes : sentences for a person: how voices were assigned, what was moved to
         the grid, what was assumed
@@ -63,7 +64,7 @@ class Reading:
 def read_piece(
     source: Path | str, *, as_: str | Iterable[str] | None = None, strict: bool = False
 ) -> Reading:
-    """Read a piece of one to four voices.
+    """Read a piece of one to four voices; an array may hold more, of any length.
 
     Parameters
     ----------
@@ -76,8 +77,9 @@ def read_piece(
     Raises
     ------
     ChoraleError
-        For what can't be read, has no notes, more than four voices at once,
-        another number of voices than `as_` names, or more than 20,000 steps.
+        For what can't be read, has no notes, another number of voices than `as_`
+        names; for all but arrays, more than four voices at once, or more than
+        20,000 steps.
     """
     rows = None if as_ is None else voice_indices(as_)
     if isinstance(source, str) and Path(source).suffix.lower() not in SUFFIXES:
@@ -98,7 +100,8 @@ def read_piece(
     if suffix in XML_SUFFIXES:
         piece = read_musicxml(_bytes(path), name=str(path))
         return _read_raw(piece, path, "part", rows, strict)
-    raise ChoraleError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}")
+    got = ", got a folder" if path.is_dir() else ""
+    raise ChoraleError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}{got}")
 
 
 def parse_melody(text: str) -> RawPiece:
@@ -240,10 +243,8 @@ def assumptions(chorale: Chorale) -> list[str]:
 
 
 def _read_array(path: Path, rows: Sequence[int] | None) -> Reading:
-    """An array of one to three voices is placed among four; quartets stay as they are."""
+    """An array of one to three voices is placed among four; more stay as they are."""
     chorale = load_chorale(path)
-    if chorale.steps > MAX_STEPS:
-        raise ChoraleError(f"{path}: {chorale.steps} steps, expected at most {MAX_STEPS}")
     if not (chorale.grid != REST).any():
         raise ChoraleError(f"{path}: there are no notes in it")
     notes = assumptions(chorale)
@@ -261,10 +262,6 @@ def _read_array(path: Path, rows: Sequence[int] | None) -> Reading:
         taken = " and ".join(voice_name(row) for row in placed)
         how = "as asked" if rows else "by range; name others with --as (as_=)"
         notes.insert(0, f"{len(placed)} of four voices, taken for {taken} {how}.")
-    elif chorale.voices % count:
-        raise ChoraleError(
-            f"{path}: expected 1 to 4 voices or quartets stacked, got {chorale.voices} voices"
-        )
     elif rows is not None and len(rows) != chorale.voices:
         raise ChoraleError(
             f"{path}: expected as many voices as were named ({len(rows)}), got {chorale.voices}"

@@ -1,4 +1,4 @@
-"""Tables to read in a notebook: likelihoods, metrics beside Bach's, nearest passages.
+"""Tables to read: likelihoods, metrics beside Bach's, nearest passages; lines of any table.
 
 Plain HTML that a notebook shows by itself; `str` of one is the same as text.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import html
 import math
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,16 +60,18 @@ class Table:
             for i, row in enumerate(self.rows)
         ]
 
+    def turned(self) -> Table:
+        """Rows as columns, for a few things in many numbers."""
+        lines = zip(self.header, *self.rows, strict=True)
+        header, *rows = (tuple(line) for line in lines)
+        marked = frozenset((j - 1, i + 1) for i, j in self.marked if j)
+        return replace(self, header=header, rows=tuple(rows), marked=marked)
+
     def __repr__(self) -> str:
         return str(self)
 
     def __str__(self) -> str:
-        lines = [list(self.header), *self.starred()]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = [
-            "  ".join([f"{line[0]:<{widths[0]}}", *map(str.rjust, line[1:], widths[1:])]).rstrip()
-            for line in lines
-        ]
+        text = aligned([self.header, *self.starred()])
         return "\n".join([*([self.caption] if self.caption else []), *text, *self.notes])
 
     def _repr_html_(self) -> str:
@@ -102,6 +105,72 @@ class Table:
             f'<table style="{STYLE}">{caption}<thead>{line}{head}</tr></thead>'
             f"<tbody>{rows}</tbody><tfoot>{below}</tfoot></table>"
         )
+
+
+def aligned(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
+    """Lines of a table: the first column to the left, the others to the right.
+
+    gap : blanks between two columns
+    """
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        blanks = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = [blank + cell for blank, cell in zip(blanks[1:], row[1:], strict=True)]
+        lines.append((" " * gap).join([row[0] + blanks[0], *cells]).rstrip())
+    return lines
+
+
+def in_blocks(
+    rows: Sequence[Sequence[str]], *, width: int, gap: int = 2, first: int = 1
+) -> list[list[str]]:
+    """The lines of a wide table in blocks of columns, evenly filled.
+
+    Parameters
+    ----------
+    width : characters that a line may have; a single column may be wider
+    first : how many columns stand in every block
+
+    Returns
+    -------
+    a list of lines a block, as few blocks as there can be
+
+    >>> in_blocks([["", "a", "b"], ["x", "1", "2"]], width=6)
+    [['   a', 'x  1'], ['   b', 'x  2']]
+    """
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(_width, column)) + gap for column in columns]
+    always, rest = sum(widths[:first]) - gap, range(first, len(columns))
+
+    def filled(limit: int) -> list[list[int]]:
+        blocks: list[list[int]] = []
+        for place in rest:
+            if not blocks or always + sum(widths[p] for p in (*blocks[-1], place)) > limit:
+                blocks.append([])
+            blocks[-1].append(place)
+        return blocks
+
+    fewest = len(filled(width))
+    blocks = next(b for b in map(filled, range(width + 1)) if len(b) == fewest)
+    chosen = ([*columns[:first], *(columns[place] for place in block)] for block in blocks)
+    return [aligned(list(zip(*block, strict=True)), gap=gap) for block in chosen]
+
+
+def shortened(name: str, longest: int) -> str:
+    """A name on one line, without its middle where it is long: versions differ at the end.
+
+    >>> shortened("a piece\\n of mine, version 12", 13)
+    'a piec…ion 12'
+    """
+    name = " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[half + 1 - longest :]}"
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: two for a wide sign, none for an accent of its own."""
+    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
 
 def likelihood_table(

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from coconet.chorale import save_chorale
-from coconet.commands.common import read_source
+from coconet.cli import main
+from coconet.commands.common import one_quartet, read_source
 from coconet.corpus import load_corpus, transpose
 from coconet.errors import ChoraleError
+from coconet.reading import MAX_STEPS, assumptions
+from coconet.segment_files import save_segments
+from coconet.segments import to_segments
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +51,62 @@ def test_what_is_not_surely_old_is_not_taken_for_it(tmp_path):
     np.save(path, np.full((4, 16), -3))
     with pytest.raises(ChoraleError, match="-3 is not a MIDI pitch"):
         read_source(str(path))
+
+
+def canon_of(piece, voices):
+    """As many voices as one likes, each a little after the one above."""
+    rows = [np.roll(piece.grid[0], 4 * row) for row in range(voices)]
+    return piece.replace(grid=np.array(rows), onsets=None)
+
+
+@pytest.mark.parametrize("voices", [5, 6, 9])
+def test_an_array_may_hold_any_number_of_voices(in_c, tmp_path, voices, capsys):
+    canon = canon_of(in_c, voices)
+    path = str(save_chorale(canon, tmp_path / "canon.npy"))
+    chorale, absent, notes = read_source(path)
+    assert np.array_equal(chorale.grid, canon.grid) and absent == ()
+    assert notes == assumptions(canon)  # and nothing else
+    assert main(["info", path]) == 0
+    assert f"{voices} voices, {canon.steps} steps" in capsys.readouterr().out
+    for number in (None, 1):
+        with pytest.raises(ChoraleError, match=f"quartets of them, got {voices} voices"):
+            one_quartet(chorale, number)
+
+
+def test_an_array_may_be_long_but_not_for_a_model(in_c, tmp_path):
+    steps = MAX_STEPS + 8
+    np.save(tmp_path / "long.npy", np.resize(in_c.grid.T, (steps, 4)).T)
+    chorale = read_source(str(tmp_path / "long.npy"))[0]
+    assert chorale.steps == steps
+    with pytest.raises(ChoraleError, match=f"{steps} steps, expected at most {MAX_STEPS}"):
+        one_quartet(chorale, None)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["infill", "{}", "--rewrite", "bass"],
+        ["replace", "{}"],
+        ["generate", "--from", "{}", "--keep", "soprano"],
+    ],
+)
+def test_what_needs_quartets_refuses_other_numbers(in_c, tmp_path, command, capsys):
+    path = str(save_chorale(canon_of(in_c, 6), tmp_path / "canon.npy"))
+    out = ["--out", str(tmp_path / "out")]
+    assert main([*(part.format(path) for part in command), *out]) == 2
+    said = capsys.readouterr().err
+    assert "expected four voices, or quartets of them, got 6 voices" in said
+    assert said.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_a_suffix_in_capitals_is_one(in_c, tmp_path):
+    small = save_segments(to_segments(in_c), tmp_path / "cut.npy")
+    told = read_source(str(small))[0]
+    large = small.rename(tmp_path / "CUT.NPY")
+    small.with_suffix(".json").rename(tmp_path / "CUT.json")
+    assert np.array_equal(read_source(str(large))[0].grid, told.grid)
+
+
+def test_a_folder_is_no_piece(tmp_path):
+    with pytest.raises(ChoraleError, match=r"ends in .*, got a folder"):
+        read_source(str(tmp_path))

@@ -1,6 +1,5 @@
-"""Metrics: hand-counted grids, slow and obvious counts, Bach's own rows, and `coconet report`."""
+"""Metrics: hand-counted grids, slow and obvious counts, Bach's own rows."""
 
-import csv
 from itertools import combinations
 
 import numpy as np
@@ -9,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from coconet.chorale import save_chorale
-from coconet.cli import main
 from coconet.corpus import load_corpus, load_jsb, transpose
 from coconet.errors import ChoraleError
 from coconet.grid import RANGES
@@ -349,85 +346,3 @@ def test_the_papers_training_pieces(project):
 def test_bad_input_is_refused(act, complaint):
     with pytest.raises(ChoraleError, match=complaint):
         act()
-
-
-# ---------------------------------------------------------------- the command
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pieces")
-    for chorale in load_corpus("demo"):
-        save_chorale(chorale, path / f"bwv{chorale.bwv}.npy")
-    return path
-
-
-def run(capsys, *arguments):
-    code = main(["report", *map(str, arguments)])
-    said = capsys.readouterr()
-    assert code == 0, said.err
-    return said.out
-
-
-def test_report_tells_a_folder_beside_bach(folder, tmp_path, capsys):
-    table = tmp_path / "table.csv"
-    out = run(capsys, folder, "--against-bach", "--csv", table)
-    assert max(map(len, out.splitlines())) < 120
-    with table.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    names = ["all 4", *sorted(p.stem for p in folder.glob("*.npy"))]
-    assert [row["name"] for row in rows] == [*names, "Bach, train", "Bach, valid", "Bach, test"]
-    for row in rows:
-        assert out.count(row["name"]) >= 3, row["name"]  # once a block of columns
-        for metric in METRICS:
-            counted, among = int(row[metric.name + " counted"]), int(row[metric.name + " among"])
-            if among:
-                assert float(row[metric.name]) == pytest.approx(
-                    metric.scale * counted / among, rel=1e-5
-                )
-    assert main(["report", str(folder), "--csv", str(table)]) == 2
-    assert "already exists" in capsys.readouterr().err
-
-
-def test_report_marks_what_is_not_as_in_bach(tmp_path, capsys):
-    rng = np.random.default_rng(2)
-    for name in "ab":
-        np.save(tmp_path / f"{name}.npy", rng.integers(45, 75, (4, 64)))
-    first = run(capsys, tmp_path, "--against-bach").splitlines()
-    assert first[1].startswith("all 2") and "*" in first[1]
-    assert not any("*" in line for line in first if line.startswith(("a ", "b ", "Bach")))
-    assert "*" not in run(capsys, tmp_path)
-
-
-def test_report_tells_every_piece_only_where_asked(tmp_path, capsys):
-    for number in range(9):
-        np.save(tmp_path / f"n{number}.npy", np.repeat(C, 8, axis=1))
-    assert "n3" not in run(capsys, tmp_path)
-    assert "n3" in run(capsys, tmp_path, "--each")
-
-
-def test_report_finds_the_nearest_passage(capsys):
-    out = run(capsys, "bwv:140.7", "--nearest")
-    assert "longest copy" in out and "steps, " in out
-
-
-def test_report_tells_what_its_columns_count(capsys):
-    out = run(capsys, "--columns")
-    assert all(metric.counted in out for metric in METRICS)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        ([], "expected arrays"),
-        (["--nearest", "--against-bach"], "--nearest"),
-        (["{tmp}"], "found none"),
-        (["{tmp}/none.npy"], "no such file"),
-        (["bwv:140.7", "--seed", "-1"], "--seed"),
-        (["bwv:140.7", "--csv", "{tmp}"], "folder"),
-    ],
-)
-def test_report_refuses_in_one_line(arguments, complaint, tmp_path, capsys):
-    assert main(["report", *(text.format(tmp=tmp_path) for text in arguments)]) == 2
-    said = capsys.readouterr().err
-    assert complaint in said and said.count("\n") == 1

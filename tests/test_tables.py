@@ -4,6 +4,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mocks import Uniform
 
 from coconet.corpus import crop, load_corpus
@@ -12,7 +14,16 @@ from coconet.evaluation import score
 from coconet.metrics import NAMES, Row, battery, within_bach
 from coconet.passages import Passage
 from coconet.referee import Referee
-from coconet.tables import PUBLISHED, Table, battery_table, likelihood_table, passages_table
+from coconet.tables import (
+    PUBLISHED,
+    Table,
+    aligned,
+    battery_table,
+    in_blocks,
+    likelihood_table,
+    passages_table,
+    shortened,
+)
 
 
 class Cells(HTMLParser):
@@ -55,6 +66,17 @@ def test_a_table_is_the_same_as_html_and_as_text():
     assert read.rows == [["", "a<b"], ["x & y", "1"], ["z", "2*"], ["below"]]
     assert read.coloured == {(1, 1)} and not read.open
     assert str(table).splitlines() == ["top", "       a<b", "x & y    1", "z       2*", "below"]
+
+
+def test_a_table_turned_has_its_rows_as_columns():
+    rows = (("x", "1", "2"), ("y", "3", "4"))
+    table = Table(("", "a", "b"), rows, "top", ("below",), frozenset({(0, 2), (1, 0)}))
+    turned = table.turned()
+    assert turned.header == ("", "x", "y")
+    assert turned.rows == (("a", "1", "3"), ("b", "2", "4"))
+    assert (turned.caption, turned.notes) == ("top", ("below",))
+    assert turned.marked == {(1, 1)}  # a name that is now a heading has no mark
+    assert turned.turned().rows == rows
 
 
 def test_a_battery_stands_beside_bachs(bach):
@@ -106,6 +128,51 @@ def test_nearest_passages_are_told():
     table = passages_table([("one", near, copy), ("two", near, None)])
     assert table.rows[0] == ("one", "75%", "0.25", "BWV 1.6", "2.5 quarters", "By name")
     assert table.rows[1][4:] == ("none", "")
+
+
+@settings(max_examples=50)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda rows: st.lists(
+            st.lists(st.text("ab", max_size=9), min_size=rows, max_size=rows),
+            min_size=3,
+            max_size=9,
+        )
+    ),
+    st.integers(1, 60),
+    st.integers(1, 2),
+)
+def test_a_wide_table_stands_in_blocks(columns, width, first):
+    blocks = in_blocks(list(zip(*columns, strict=True)), width=width, first=first)
+    sizes = [max(map(len, column)) + 2 for column in columns]
+    always, at, count = sum(sizes[:first]) - 2, first, 0
+    while at < len(sizes):  # as many columns as fit, and one at least
+        used, count = always + sizes[at], count + 1
+        at += 1
+        while at < len(sizes) and used + sizes[at] <= width:
+            used, at = used + sizes[at], at + 1
+    assert len(blocks) == count
+    widest = always + max(sizes[first:])
+    assert max(len(line) for block in blocks for line in block) <= max(width, widest)
+    cells = ["".join(cell for column in columns[first:] for cell in column[row : row + 1])
+             for row in range(len(columns[0]))]  # fmt: skip
+    heads = ["".join(column[row] for column in columns[:first]) for row in range(len(cells))]
+    for row, (head, cell) in enumerate(zip(heads, cells, strict=True)):
+        told = "".join("".join(block[row].split()).removeprefix(head) for block in blocks)
+        assert told == cell
+
+
+def test_wide_signs_take_two_columns():
+    assert aligned([["", "n"], ["世界", "1"], ["e\u0301t", "10"]]) == [
+        "       n",
+        "世界   1",
+        "e\u0301t    10",
+    ]
+
+
+def test_names_stay_on_one_line():
+    assert shortened("a\n b\x1b[31m\tc", 20) == "a b [31m c"
+    assert shortened("chorale-version-012", 12) == "chora…on-012"
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def read_source(
     """A chorale from a file, a typed melody or the corpus; its absent rows; what to tell.
 
     Segments are joined at their true lengths. A whole piece that is surely stored minus
-    30, as older programs do, is read so.
+    30, as older programs do, is read so. An array may hold any number of voices and steps:
+    what hands a piece to a model asks for less with `one_quartet`.
     """
     if source.lower().startswith("bwv:"):
         if as_ is not None:
@@ -114,14 +115,24 @@ def as_told(
 
 
 def one_quartet(chorale: Chorale, number: int | None) -> Chorale:
-    """The quartet that --quartet means, from 1; of several it must be said which."""
-    from coconet.infill import quartet
+    """The quartet that --quartet means, from 1; of several it must be said which.
 
-    count = chorale.voices // len(VOICES)
-    if number is None and count > 1:
+    Raises ChoraleError for another number of voices, and for more steps than a score has.
+    """
+    from coconet.infill import quartet
+    from coconet.reading import MAX_STEPS
+
+    name = chorale.title or "chorale"
+    if chorale.steps > MAX_STEPS:
+        raise ChoraleError(f"{name}: {chorale.steps} steps, expected at most {MAX_STEPS}")
+    count, over = divmod(chorale.voices, len(VOICES))
+    if over:
         raise ChoraleError(
-            f"{chorale.title or 'chorale'}: holds {count} quartets; choose one (--quartet)"
+            f"{name}: expected four voices, or quartets of them, got {chorale.voices} voices"
+            " (the layer choose_voices of coconet chain takes some of them)"
         )
+    if number is None and count > 1:
+        raise ChoraleError(f"{name}: holds {count} quartets; choose one (--quartet)")
     return quartet(chorale, 1 if number is None else number)
 
 
@@ -134,13 +145,13 @@ def absent_of(absent: Sequence[int], number: int | None) -> tuple[int, ...]:
 def holds_segments(source: str) -> bool:
     """Whether a source is an array of segments, which has an axis more than a chorale's."""
     path = Path(source)
-    return path.suffix == ".npy" and path.exists() and read_array(path).ndim == 3
+    return _is_array(path) and read_array(path).ndim == 3
 
 
 def _holds_an_old_piece(source: str) -> bool:
     """Whether a source is a plain array (4·k, steps), surely stored minus 30."""
     path = Path(source)
-    if path.suffix != ".npy" or not path.exists() or path.with_suffix(".json").exists():
+    if not _is_array(path) or path.with_suffix(".json").exists():
         return False
     from coconet.segment_files import guess_offset
 
@@ -149,6 +160,10 @@ def _holds_an_old_piece(source: str) -> bool:
         return False
     offset, sure, _ = guess_offset(array[None])
     return bool(offset and sure)
+
+
+def _is_array(path: Path) -> bool:
+    return path.suffix.lower() == ".npy" and path.is_file()
 
 
 def parse_span(text: str) -> tuple[int, int]:
