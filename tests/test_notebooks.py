@@ -21,6 +21,9 @@ SHORT = {
     "SAMPLES": "2",
     "VERSIONS": "2",
     "NEAREST": "1",
+    "PHRASES": "1",
+    "CLIP": "8",
+    "BAR": "4",
 }
 
 
