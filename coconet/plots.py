@@ -32,6 +32,9 @@ from coconet.theory import pitch_name
 FADED = 0.55
 #: Widest figure for one row of music, in inches; longer pieces get narrower steps.
 WIDTH = 12.0
+#: Width of notes' outlines in points, up to so many steps; in longer pieces they get
+#: finer, since white ones would cover the notes.
+LINE, ROOMY = 0.7, 256
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 #: What would make the same picture another file each time.
 NO_METADATA = {
@@ -92,6 +95,7 @@ def piano_roll(
                 face=colour if new or marked is None else _faded(colour),
                 edge="#222222" if new else "white",
                 height=0.5 + 0.12 * (row % 4),
+                line=LINE * min(1, ROOMY / chorale.steps),
             )
     for step in np.flatnonzero(chorale.fermatas):
         _draw_fermata(ax, step + 0.5)
@@ -293,6 +297,7 @@ def _draw_notes(
     face: str | tuple,
     edge: str,
     height: float,
+    line: float,
 ) -> None:
     patches = [
         FancyBboxPatch(
@@ -304,7 +309,7 @@ def _draw_notes(
         for start, end, pitch in notes
     ]
     ax.add_collection(
-        PatchCollection(patches, facecolor=face, edgecolor=edge, linewidth=0.7, zorder=2),
+        PatchCollection(patches, facecolor=face, edgecolor=edge, linewidth=line, zorder=2),
         autolim=False,
     )
 
