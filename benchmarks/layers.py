@@ -3,7 +3,8 @@
 speed   milliseconds of stop_and_linger, layer by layer, from a stack of four quartets
         (16, 264) to (16, 4224); of the step map's way back and forth for 10,000 steps
 growth  milliseconds against the cells of the result, with the straight line that fits
-        best: longer pieces at 16 voices, and more voices at the same length
+        best: longer pieces at 16 voices, more voices at the same length, and more quartets
+        one after another, each with masks of its own
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ EXAMPLE = "numpy_chorales/examples/bwv140.7-wachet-auf-ruft-uns-die-stimme.npy"
 STEPS, FACTOR = 264, 4
 #: Steps of the map.
 MAPPED = 10_000
-#: Lengths and voices of the growth's results, as multiples of the source's.
-LENGTHS, STACKS = (1, 2, 3, 4, 6, 8), (1, 2, 3, 4, 6, 8)
+#: Lengths, voices and quartets of the growth's pieces, as multiples of the source's.
+TIMES = (1, 2, 3, 4, 6, 8)
 
 
 def main() -> None:
@@ -46,17 +47,18 @@ def main() -> None:
         parser.error(str(error))
 
 
-def stack(times: int = 1) -> Chorale:
-    """The example (16, 264), over and over."""
+def stack(times: int = 1, *, quartets: int = 1) -> Chorale:
+    """The example (16, 264), over and over, and on top of itself for so many times the quartets."""
     whole = load_chorale(places.root() / EXAMPLE)
-    grid = np.tile(whole.grid[:, :STEPS], times)
+    grid = np.tile(whole.grid[:, :STEPS], (quartets, times))
     return Chorale(grid, tempo=whole.tempo, tonic=whole.tonic, mode=whole.mode)
 
 
 def walk() -> Chain:
     """stop_and_linger, with every step held as often: the length doesn't depend on chance."""
     chain = load_chain("stop_and_linger")
-    return chain.changed("linger", spans="all", low=None, high=None, factor=FACTOR)
+    held = {"spans": "all", "low": None, "high": None, "factor": FACTOR, "leave_out_last": False}
+    return chain.changed("linger", **held)
 
 
 # ---------------------------------------------------------------- speed
@@ -126,24 +128,32 @@ def told(seconds: list[float]) -> str:
 
 def growth(options: argparse.Namespace) -> None:
     chain = walk()
-    doubled = chain.changed("double_voices", times=4).without("arpeggiate")
+    # Masks of one row are for any number of voices.
+    any_voices = chain.changed("arpeggiate", mask={"random": {"shape": [1, 18]}}, skip=2)
     cases = (
-        ("longer pieces", "16 voices", [(stack(times), chain) for times in LENGTHS]),
+        ("longer pieces", "16 voices", [(stack(times), chain) for times in TIMES]),
         (
             "more voices",
-            f"{4 * FACTOR * STEPS} steps, without arpeggiation",
-            [(stack(), doubled.changed("double_voices", times=4 * times)) for times in STACKS],
+            f"{4 * FACTOR * STEPS} steps, masks of one row",
+            [(stack(), any_voices.changed("double_voices", times=4 * times)) for times in TIMES],
         ),
+        ("more quartets", "16 voices", [(stack(quartets=times), chain) for times in TIMES]),
     )
+    work = [(piece, one) for *_, pieces in cases for piece, one in pieces]
+    cells = [run_chain(one, piece).chorale.grid.size / 1000 for piece, one in work]
+    # All take turns, so that a busy minute of the machine falls on all of them.
+    seconds = [
+        [timed(lambda piece=piece, one=one: run_chain(one, piece)) for piece, one in work]
+        for _ in range(options.runs)
+    ]
     found = []
-    for unit, beside, work in cases:
-        cells = np.array([run_chain(one, piece).chorale.grid.size for piece, one in work])
-        # Sizes take turns, so that a busy minute of the machine falls on all of them.
-        seconds = [
-            [timed(lambda piece=piece, one=one: run_chain(one, piece)) for piece, one in work]
-            for _ in range(options.runs)
-        ]
-        grown = Growth(unit, beside, cells / 1000, np.median(seconds, axis=0))
+    for (unit, beside, _), *measured in zip(
+        cases,
+        np.reshape(cells, (len(cases), -1)),
+        np.reshape(np.median(seconds, axis=0), (len(cases), -1)),
+        strict=True,
+    ):
+        grown = Growth(unit, beside, *measured)
         found.append(grown)
         each = zip(grown.sizes, 1000 * grown.seconds, strict=True)
         times = ", ".join(f"{cells:.0f}: {middle:.1f}" for cells, middle in each)
@@ -161,7 +171,7 @@ def line(one: Growth) -> str:
 
 def picture(found: list[Growth]) -> Picture:
     """Milliseconds against cells, with the lines."""
-    figure = Picture(figsize=(11, 4), layout="constrained")
+    figure = Picture(figsize=(15, 4), layout="constrained")
     for ax, one in zip(figure.subplots(1, len(found), sharey=True), found, strict=True):
         ends = np.array([0, one.sizes.max()])
         fitted = 1000 * np.polyval(one.line, ends)

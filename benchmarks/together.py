@@ -17,7 +17,7 @@ from coconet.grid import REST
 from coconet.metrics import Row, bach_rows, battery, within_bach
 from coconet.predictor import Predictor, load_predictor
 from coconet.replace import Plan, replace_voices
-from coconet.theory import intervals
+from coconet.theory import intervals, sounding_pairs
 from coconet.together import DEFAULT, NAMES, Rate, cross_metrics, together_pull, together_weights
 
 ALONE = ("dissonant", "triads", "hold", "onsets", "moving", "fifths", "octaves", "order")
@@ -43,7 +43,7 @@ def interval_gains() -> np.ndarray:
     both, chance = np.zeros(12), np.zeros(12)
     for chorale in load_corpus("train"):
         found = intervals(chorale.grid)
-        counts = np.bincount(found[found != -1000] % 12, minlength=12)
+        counts = np.bincount(found[sounding_pairs(chorale.grid)] % 12, minlength=12)
         both += counts + np.roll(counts[::-1], 1)
         classes = np.bincount(chorale.grid[chorale.grid != REST] % 12, minlength=12)
         share = classes / classes.sum()

@@ -339,7 +339,8 @@ def _best(
     # What is far away is left out, so that a long piece takes no longer than a short one.
     begin = max(0, cadence.start - CONTEXT)
     seen = (begin, min(chorale.steps, cadence.end + CONTEXT))
-    piece, near = crop(chorale, seen), hidden[:, slice(*seen)]
+    near = hidden[:, slice(*seen)]
+    piece = _within(crop(chorale, seen), predictor.pitches)
     start, chord, end = (step - begin for step in (cadence.start, cadence.chord, cadence.end))
     beside = together_pull(others[:, slice(*seen)], predictor.pitches, together)
     weights = together_weights(tilt_of(predictor), len(others), together)
@@ -384,8 +385,15 @@ def _best(
     fewest = [grid for grid, count in zip(good, wrong, strict=True) if count == min(wrong)]
     best = fewest[int(np.argmax(_likelihoods(predictor, piece, fewest, near)))]
     result = chorale.grid.copy()
-    result[:, slice(*seen)] = best
+    result[:, slice(*seen)] = np.where(near, best, result[:, slice(*seen)])
     return result
+
+
+def _within(chorale: Chorale, pitches: tuple[int, int]) -> Chorale:
+    """What the model sees of notes beyond its pitches: the same an octave or more nearer."""
+    grid, (low, high) = chorale.grid.astype(int), pitches
+    nearer = np.clip(grid, low + (grid - low) % 12, high - (high - grid) % 12)
+    return chorale.replace(grid=np.where(grid == REST, REST, nearer), onsets=chorale.onsets)
 
 
 def _pull(

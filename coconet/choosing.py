@@ -15,19 +15,21 @@ higher the better: the number that a wish is told in, negative where little is w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations, pairwise
 
 import numpy as np
 
+from coconet.checks import flag, needs_rng, rows_of, validate_choice, whole
 from coconet.chorale import Chorale
 from coconet.corpus import crop
-from coconet.errors import ChoraleError
-from coconet.grid import VOICES, is_whole
+from coconet.errors import ChoraleError, shown
+from coconet.features import Voices
+from coconet.grid import VOICES, is_whole, items_of
 from coconet.phrases import validate_lengths
 from coconet.tables import Table
-from coconet.transforms.layer import as_traced, needs_rng, whole
+from coconet.transforms.layer import as_traced
 from coconet.wishes import Segment, Wish, Wished, merits_of, wish_of
 
 Piece = Chorale | np.ndarray
@@ -47,7 +49,8 @@ SAMPLE = 2_000
 class Rules:
     """What a choice must be, whatever is wished.
 
-    keep : rows that are in every choice
+    keep : rows that are in every choice; voices by name, such as 'bass' for that of every
+        quartet, become rows
     bass : one bass at least, a row 3 mod 4
     parts : as many sopranos as altos, tenors and basses
     different : rows, at least, that weren't in the segment before
@@ -55,23 +58,22 @@ class Rules:
 
     voices: int
     count: int
-    keep: tuple[int, ...] = ()
+    keep: Voices = ()
     bass: bool = False
     parts: bool = False
     different: int = 0
 
     def __post_init__(self) -> None:
-        voices, count, keep = self.voices, self.count, self.keep
+        voices, count = self.voices, self.count
         if not is_whole(count, 1, voices):
-            raise ChoraleError(f"count: expected 1-{voices} of {voices} voices, got {count!r}")
-        if not all(is_whole(row, 0, voices - 1) for row in keep) or len(set(keep)) != len(keep):
-            raise ChoraleError(f"keep: expected different rows 0-{voices - 1}, got {list(keep)}")
+            raise ChoraleError(f"count: expected 1-{voices} of {voices} voices, got {shown(count)}")
+        none = self.keep is None or items_of(self.keep) == []
+        keep = () if none else tuple(rows_of(self.keep, voices, "keep").tolist())
+        object.__setattr__(self, "keep", keep)
         if len(keep) > count:
             raise ChoraleError(f"keep: {len(keep)} rows for a choice of {count}")
-        for name, rule in (("bass", self.bass), ("parts", self.parts)):
-            if not isinstance(rule, bool | np.bool_):
-                raise ChoraleError(f"{name}: expected True or False, got {rule!r}")
-        if self.parts and (count % 4 or voices % 4):
+        flag(self.bass, "bass")
+        if flag(self.parts, "parts") and (count % 4 or voices % 4):
             raise ChoraleError(
                 f"parts: as many of each part needs quartets: expected multiples of 4, "
                 f"got {count} of {voices} voices"
@@ -79,7 +81,7 @@ class Rules:
         most = min(count - len(keep), voices - count)
         if not is_whole(self.different, 0, most):
             raise ChoraleError(
-                f"different: at most {most} of {count} rows can change, got {self.different!r}"
+                f"different: at most {most} of {count} rows can change, got {shown(self.different)}"
             )
 
     def broken(self, rows: np.ndarray, before: np.ndarray | None) -> np.ndarray:
@@ -130,7 +132,7 @@ def choose_rows(
     wish: Wished = "consonant",
     lengths: Sequence[int] | None = None,
     features: Sequence[str] | None = None,
-    keep: Iterable[int] = (),
+    keep: Voices = (),
     bass: bool = False,
     parts: bool = False,
     different: int = 0,
@@ -155,16 +157,19 @@ def choose_rows(
         'entropy', the highest entropy of the pitch classes of notes; 'apart', the
         fewest unisons; 'bach', the nearest to the mean of Bach's phrases (of his
         chorales where the piece is one segment) in `features`, as a root mean square
-        in his standard deviations; weights of these, each in its own unit, such as
+        in his standard deviations: of all sets of `count` of his voices, but of all
+        four where more are chosen; weights of these, each in its own unit, such as
         {'consonant': 1, 'apart': 0.5}; or a function of a grid (count, steps), called
         once a choice, that returns a number, the higher the better, or NaN. A choice in
         which nothing can be counted comes last. Notes count as often as they are
         struck, however long they last; one held into a segment begins with it.
     lengths : of the segments, in steps; by default the chorale's phrases, or else one
         segment
-    features : for 'bach', names in `wishes.FEATURES`; by default all for four voices,
-        and those of them that don't grow with the voices for other numbers
-    keep : rows that are in every choice
+    features : for 'bach', names in `wishes.COUNTED`; by default all, but for more than
+        four voices those that don't grow with the voices, and for one voice those that
+        aren't counted among several
+    keep : voices that are in every choice, as rows or by name ('bass' is that of every
+        quartet)
     bass : one bass at least, a row 3 mod 4
     parts : as many sopranos as altos, tenors and basses
     different : rows, at least, that differ from the choice of the segment before
@@ -188,7 +193,7 @@ def choose_rows(
     array([[0, 2, 3]])
     """
     chorale = as_traced(piece).chorale
-    rules = Rules(chorale.voices, count, _rows(keep), bass, parts, different)
+    rules = Rules(chorale.voices, count, keep, bass, parts, different)
     segments = _segments(chorale, lengths)
     wanted = wish_of(wish, features, count=count, phrases=len(segments) > 1)
     if rng is not None:
@@ -262,7 +267,7 @@ def score_rows(
     """
     chorale = as_traced(piece).chorale
     segments = _segments(chorale, lengths)
-    rows = _validated(rows, len(segments), chorale.voices)
+    rows = validate_choice(rows, chorale.voices, segments=len(segments), once=True)
     wanted = wish_of(wish, features, count=rows.shape[1], phrases=len(segments) > 1)
     rules = Rules(chorale.voices, rows.shape[1])
     sampled = rules.choices > _limit(exact_limit)
@@ -386,28 +391,3 @@ def _segments(chorale: Chorale, lengths: Sequence[int] | None) -> list[Segment]:
 
 def _limit(exact_limit: object) -> int:
     return whole(exact_limit, "exact_limit", 0, MOST)
-
-
-def _rows(keep: Iterable[int]) -> tuple[int, ...]:
-    listed = [keep] if is_whole(keep) else keep
-    if isinstance(listed, str) or not isinstance(listed, Iterable):
-        raise ChoraleError(f"keep: expected rows, got {keep!r}")
-    return tuple(listed)
-
-
-def _validated(rows: object, segments: int, voices: int) -> np.ndarray:
-    """Rows as an int array (segments, count), or ChoraleError."""
-    try:
-        array = np.asarray(rows)
-    except ValueError as error:
-        raise ChoraleError("rows: expected as many voices in each segment") from error
-    if array.ndim != 2 or array.dtype.kind not in "iu" or not array.size:
-        raise ChoraleError(f"rows: expected whole numbers (segments, count), got {array.shape}")
-    if len(array) != segments:
-        raise ChoraleError(f"rows: expected {segments}, one a segment, got {len(array)}")
-    if array.min() < 0 or array.max() >= voices:
-        raise ChoraleError(f"rows: expected 0-{voices - 1}, got {array.min()} to {array.max()}")
-    ordered = np.sort(array, axis=1)
-    if (ordered[:, 1:] == ordered[:, :-1]).any():
-        raise ChoraleError("rows: a segment has one row twice")
-    return array.astype(int)

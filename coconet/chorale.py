@@ -184,6 +184,18 @@ class Chorale:
         return validate_span((max(0, edges[0]), min(self.steps, edges[1])), self.steps)
 
 
+def quartet(chorale: Chorale, number: int) -> Chorale:
+    """Quartet `number`, from 1, of a stack of voices."""
+    count = chorale.voices // 4
+    if chorale.voices % 4 or not 1 <= number <= count:
+        raise ChoraleError(
+            f"quartet: expected 1-{max(count, 1)} of a stack of whole quartets, "
+            f"got {number} of {chorale.voices} voices"
+        )
+    rows = slice(4 * number - 4, 4 * number)
+    return chorale.replace(grid=chorale.grid[rows], onsets=chorale.onsets[rows])
+
+
 def parse_time_signature(text: str) -> tuple[int, int]:
     """'3/4' -> (3, 4), on the sixteenth grid; raises ChoraleError for anything else."""
     match = re.fullmatch(r"(\d{1,2})/(1|2|4|8|16)", str(text))
@@ -202,6 +214,16 @@ def bar_steps(time_signature: str) -> int:
     """
     beats, unit = parse_time_signature(time_signature)
     return beats * 16 // unit
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds.
+
+    >>> clock(83.4)
+    '1:23'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
 
 
 def save_chorale(chorale: Chorale, path: Path | str, *, force: bool = False) -> Path:

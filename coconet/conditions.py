@@ -25,7 +25,7 @@ SIGNS = {
     ">": operator.gt,
 }
 COMPARISON = re.compile(
-    r"\s*([a-z][a-z _-]*?)\s*(<=|>=|!=|==|=|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*",
+    r"\s*([a-z][a-z._ -]*?)\s*(<=|>=|!=|==|=|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*",
     re.IGNORECASE,
 )
 EXAMPLE = "'entropy > 3 and fifths = 0'"

@@ -20,21 +20,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coconet.checks import rows_of
 from coconet.chorale import Chorale
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError, nearest_name, shown
-from coconet.grid import (
-    RANGES,
-    REST,
-    STEPS_PER_QUARTER,
-    is_whole,
-    items_of,
-    onsets_of,
-    validate_grid,
-)
-from coconet.theory import SCALES, moving_pairs, parallels
+from coconet.grid import RANGES, REST, STEPS_PER_QUARTER, onsets_of, validate_grid
+from coconet.theory import SCALES, dissonance_counts, moving_pairs, parallels
 
 Piece = Chorale | np.ndarray
+#: Which voices are meant: see `checks.rows_of`.
+Voices = str | int | Iterable[int | str]
 QUARTET = len(RANGES)
 #: Polyphony rate: steps with more pitches than this (MusPy's threshold).
 FEW_PITCHES = 2
@@ -92,13 +87,6 @@ class Group:
         return there[REST + 1 :].sum(0)
 
     @functools.cached_property
-    def together(self) -> np.ndarray:
-        """int, shape=(12, steps): how many voices sing each pitch class."""
-        steps = self.grid.shape[1]
-        cells = (self.grid.astype(int) % 12) * steps + np.arange(steps)
-        return np.bincount(cells[self.sounding], minlength=12 * steps).reshape(12, steps)
-
-    @functools.cached_property
     def quartets(self) -> list[np.ndarray]:
         """The voices of each quartet, shape=(2 to 4, steps); single voices lead nobody."""
         of = self.rows // QUARTET
@@ -110,16 +98,46 @@ class Group:
         return sum(int(moving_pairs(part).sum()) for part in self.quartets)
 
 
+def entropies(counts: np.ndarray) -> np.ndarray:
+    """How evenly things spread over their kinds: Σ p · log2(1/p), in bits.
+
+    Parameters
+    ----------
+    counts : array, shape=(..., kinds), 0 or more
+
+    Returns
+    -------
+    float array, shape=(...); NaN where nothing is counted
+
+    >>> entropies(np.array([[1, 1, 0], [3, 0, 0]])).tolist()
+    [1.0, 0.0]
+    """
+    p = over(counts, counts.sum(-1, keepdims=True))
+    return (p * np.log2(np.divide(1, p, out=np.ones_like(p), where=p > 0))).sum(-1)
+
+
+def scale_consistencies(classes: np.ndarray) -> np.ndarray:
+    """The largest share of notes that lie in one major or natural minor scale.
+
+    Parameters
+    ----------
+    classes : array, shape=(..., 12): notes of each pitch class
+
+    Returns
+    -------
+    float array, shape=(...); NaN where there is no note
+    """
+    return over((classes @ SCALE_SETS.T).max(-1), classes.sum(-1))
+
+
+def over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Quotients, NaN where nothing is below; `below` may be broadcast."""
+    below = np.broadcast_to(below, np.shape(above))
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+
+
 def _share(counted: float, among: float) -> float:
     return counted / among if among else np.nan
-
-
-def _entropy(counts: np.ndarray) -> float:
-    """Bits a note: Σ p · log2(1/p)."""
-    if not counts.any():
-        return np.nan
-    p = counts[counts > 0] / counts.sum()
-    return float((p * np.log2(1 / p)).sum())
 
 
 def _pitch_range(g: Group) -> float:
@@ -136,18 +154,9 @@ def _polyphony_rate(g: Group) -> float:
     return _share(np.count_nonzero(g.pitches > FEW_PITCHES), length)
 
 
-def _scale_consistency(g: Group) -> float:
-    return _share((SCALE_SETS @ g.classes).max(), len(g.notes))
-
-
 def _dissonance(g: Group) -> float:
-    # Pairs at 1, 2, 6, 10, 11 mod 12, from the number of voices at each pitch class:
-    # linear in the voices. Each pair at 6 stands in the sum twice.
-    sung = g.together
-    near = (sung * (np.roll(sung, 1, 0) + np.roll(sung, 2, 0))).sum()
-    tritones = (sung * np.roll(sung, 6, 0)).sum() // 2
-    voices = sung.sum(0)
-    return _share(near + tritones, (voices * (voices - 1)).sum() // 2)
+    dissonant, sounding = dissonance_counts(g.grid)
+    return _share(dissonant.sum(), sounding.sum())
 
 
 def _parallel(interval: int) -> Callable[[Group], float]:
@@ -202,15 +211,15 @@ class Feature:
 FEATURES = (
     Feature(
         "pitch-class entropy", "bits", "how evenly the notes spread over 12 pitch classes",
-        ("class", "entropy"), 2, lambda g: _entropy(g.classes),
+        ("class", "entropy"), 2, lambda g: entropies(g.classes),
     ),
     Feature(
         "pitch entropy", "bits", "how evenly the notes spread over all pitches",
-        ("pitch", "entropy"), 2, lambda g: _entropy(g.used),
+        ("pitch", "entropy"), 2, lambda g: entropies(g.used),
     ),
     Feature(
         "scale consistency", "share", "notes in the major or minor scale that fits most of them",
-        ("scale", "consist."), 3, _scale_consistency,
+        ("scale", "consist."), 3, lambda g: scale_consistencies(g.classes),
     ),
     Feature(
         "pitch classes", "count", "pitch classes used",
@@ -270,21 +279,22 @@ FEATURES = (
     ),
 )  # fmt: skip
 NAMES = tuple(feature.name for feature in FEATURES)
-#: What else a column may be called.
+#: What else a column may be called: a shorter name, or what stands above it in a table.
 ALIASES = {
     "entropy": "pitch-class entropy",
-    "class entropy": "pitch-class entropy",
     "classes": "pitch classes",
     "range": "pitch range",
     "scale": "scale consistency",
-    "dissonant": "dissonance",
-    "crossed": "crossings",
     "original": "distance",
+} | {
+    heading: feature.name
+    for feature in FEATURES
+    if (heading := " ".join(feature.heading).strip()) not in NAMES
 }
 
 
 def describe(
-    piece: Piece, *, original: Piece | None = None, voices: Iterable[int] | None = None
+    piece: Piece, *, original: Piece | None = None, voices: Voices | None = None
 ) -> np.ndarray:
     """All features of a piece.
 
@@ -294,8 +304,8 @@ def describe(
         are one note
     original : what `distance` compares with: of the piece's shape; or a quartet of its
         length, with which each quartet of a stack is compared
-    voices : rows to describe, from 0; by default all. Row 4·k is a soprano, and so on:
-        that decides its range.
+    voices : which to describe, as rows from 0 or by name ('bass' is that of every
+        quartet); by default all. Row 4·k is a soprano, and so on: that decides its range.
 
     Returns
     -------
@@ -306,10 +316,10 @@ def describe(
     ChoraleError
         For what is no grid, rows that it lacks, an original of another shape.
     """
-    grid, onsets = _grid_of(piece, "piece")
-    group = Group(grid, onsets, _rows(voices, len(grid)))
+    grid, onsets = _cells_of(piece, "piece")
+    group = Group(grid, onsets, np.sort(rows_of(voices, len(grid))))
     if original is not None:
-        before = _grid_of(original, "original")[0]
+        before = _cells_of(original, "original")[0]
         if not fits_original(grid.shape, before.shape):
             raise ChoraleError(
                 f"original: expected the piece's shape {grid.shape}, or a quartet of "
@@ -325,13 +335,13 @@ def fits_original(shape: tuple[int, int], original: tuple[int, int]) -> bool:
     return steps == length and (voices == before or (before == QUARTET and voices % QUARTET == 0))
 
 
-def bach_features(split: str = "train", *, voices: Iterable[int] | None = None) -> np.ndarray:
+def bach_features(split: str = "train", *, voices: Voices | None = None) -> np.ndarray:
     """The features of Bach's chorales; read-only, and kept once counted.
 
     Parameters
     ----------
     split : 'train', 'valid', 'test' or 'demo'
-    voices : rows 0-3 of each chorale; by default all four
+    voices : of each chorale, as rows 0-3 or by name; by default all four
 
     Returns
     -------
@@ -341,7 +351,7 @@ def bach_features(split: str = "train", *, voices: Iterable[int] | None = None) 
         raise ChoraleError(
             f"split: expected a part of the corpus such as train, got {shown(split)}"
         )
-    return _bach_features(split, tuple(_rows(voices, QUARTET).tolist()))
+    return _bach_features(split, tuple(sorted(rows_of(voices, QUARTET).tolist())))
 
 
 @functools.cache
@@ -390,8 +400,10 @@ def column_of(name: str) -> int:
     known = {_plain(key): key for key in (*NAMES, *ALIASES)}
     asked = _plain(str(name))
     if asked not in known:
-        near = nearest_name(asked, [*NAMES, *ALIASES])
-        raise ChoraleError(f"column {shown(name)}: expected one of {', '.join(NAMES)}{near}")
+        near = nearest_name(asked, [*NAMES, *ALIASES]) or "; expected one such as fifths"
+        raise ChoraleError(
+            f"column {shown(name)}: unknown{near} (coconet report --columns lists all)"
+        )
     found = known[asked]
     return NAMES.index(ALIASES.get(found, found))
 
@@ -400,17 +412,8 @@ def _plain(name: str) -> str:
     return " ".join(name.lower().replace("-", " ").replace("_", " ").split())
 
 
-def _grid_of(piece: Piece, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _cells_of(piece: Piece, name: str) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(piece, Chorale):
         return piece.grid, piece.onsets
     grid = validate_grid(piece, name=name)
     return grid, onsets_of(grid)
-
-
-def _rows(voices: Iterable[int] | None, count: int) -> np.ndarray:
-    if voices is None:
-        return np.arange(count)
-    listed = [voices] if is_whole(voices) else items_of(voices)
-    if not listed or not all(is_whole(row, 0, count - 1) for row in listed):
-        raise ChoraleError(f"voices: expected rows 0-{count - 1}, got {shown(voices)}")
-    return np.unique(listed)

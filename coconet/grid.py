@@ -218,19 +218,29 @@ def notes_of(grid: np.ndarray, onsets: np.ndarray) -> list[list[tuple[int, int, 
 
     A note lasts until the next onset, the next change of pitch or the next rest.
     """
-    steps = grid.shape[1]
-    voices = []
-    for row, starts in zip(grid, onsets | onsets_of(grid), strict=True):
-        edges = np.flatnonzero(starts | (np.diff(row, prepend=row[:1]) != 0))
-        edges = np.unique(np.concatenate([[0], edges, [steps]]))
-        voices.append(
-            [
-                (int(start), int(end), int(row[start]))
-                for start, end in pairwise(edges)
-                if row[start] != REST
-            ]
-        )
+    voices = [[] for _ in grid]
+    columns = (column.tolist() for column in note_table(grid, onsets))
+    for voice, start, end, pitch in zip(*columns, strict=True):
+        voices[voice].append((start, end, pitch))
     return voices
+
+
+def note_table(
+    grid: np.ndarray, onsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Voice, start, end and pitch of every note of `notes_of`, as arrays: voice by voice.
+
+    >>> grid = np.array([[60, 60, 0, 62]])
+    >>> [column.tolist() for column in note_table(grid, onsets_of(grid))]
+    [[0, 0], [0, 3], [2, 4], [60, 62]]
+    """
+    ended = np.pad(grid, ((0, 0), (0, 1)), constant_values=REST)  # a rest ends the last notes
+    edges = onsets_of(ended) | ((ended == REST) & (np.roll(ended, 1, axis=1) != REST))
+    edges[:, :-1] |= onsets
+    voice, edge = np.nonzero(edges)
+    pitch = ended[voice, edge]
+    sounds = pitch != REST
+    return voice[sounds], edge[sounds], np.append(edge[1:], 0)[sounds], pitch[sounds]
 
 
 def _refuse_cells(array: np.ndarray, bad: np.ndarray, name: str, complaint: str) -> None:

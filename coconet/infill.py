@@ -206,18 +206,6 @@ def with_found_key(chorale: Chorale) -> Chorale:
     return chorale.replace(tonic=tonic, mode=mode, sharps=key_sharps(tonic, mode))
 
 
-def quartet(chorale: Chorale, number: int) -> Chorale:
-    """Quartet `number`, from 1, of a stack of voices."""
-    count = chorale.voices // 4
-    if chorale.voices % 4 or not 1 <= number <= count:
-        raise ChoraleError(
-            f"quartet: expected 1-{max(count, 1)} of a stack of whole quartets, "
-            f"got {number} of {chorale.voices} voices"
-        )
-    rows = slice(4 * number - 4, 4 * number)
-    return chorale.replace(grid=chorale.grid[rows], onsets=chorale.onsets[rows])
-
-
 def changed_notes(
     before: Chorale, after: Chorale, *, rows: Sequence[int] = (0, 1, 2, 3)
 ) -> tuple[int, int]:

@@ -18,12 +18,14 @@ from coconet.features import FEATURES, Feature, column_of
 from coconet.grid import items_of
 from coconet.plots import Picture
 from coconet.reports import USUAL, Report
-from coconet.tables import shortened
+from coconet.tables import short_names
 
 AXES = ("pitch-class entropy", "dissonance")
 #: Candidates as usual in Bach, and others: colours of Okabe and Ito, each with a mark.
 INSIDE, OUTSIDE = ("#0072B2", "o"), ("#D55E00", "D")
 BACH, BAND, LINE, INK = "#a9a9a9", "#f2f2f2", "#666666", "#222222"
+#: What lies within a range, in words.
+MOST = f"{USUAL[1] - USUAL[0]:g} % of Bach's"
 #: Where a label may stand beside its point, in points across and up: the first that is free.
 PLACES = (
     (7, 0), (-7, 0), (0, 8), (0, -8), (6, 6), (-6, 6), (6, -6), (-6, -6),
@@ -44,8 +46,10 @@ def landscape(
 ) -> Picture:
     """All rows of a report by two features, Bach's chorales in grey behind.
 
-    Between each pair of lines lie 95 in a hundred of Bach's chorales, by each feature. Names
-    stand where there is room for them, at most forty, the report's first rows first.
+    Between each pair of lines lie 95 in a hundred of Bach's chorales, by each feature. Rows
+    that are like different voices of his have no range in common, so that there are no
+    lines: each is within, or beyond, that of its own voices. Names stand where there is
+    room for them, at most forty, the report's first rows first.
 
     Parameters
     ----------
@@ -64,16 +68,18 @@ def landscape(
     names = items_of(report.names if labels is None else labels)
     if names is None or len(names) != len(report):
         raise ChoraleError(f"labels: expected {len(report)}, one a row, got {shown(labels)}")
-    points, bach = report.values[:, columns], report.bach()[:, columns]
+    points = report.values[:, columns]
     known = ~np.isnan(points).any(1)
     if not known.any():
         raise ChoraleError(f"landscape: no piece has both {axes[0]} and {axes[1]}")
+    bach = report.take(np.flatnonzero(known)).bach()[..., columns]
     usual = ~report.strange[:, columns].any(1)
+    within = "within that" if len(bach) == 1 else f"within {MOST} same voices"
     figure = Picture(figsize=(8.6, 6.4), layout="constrained")
     ax = figure.add_subplot()
     behind = _draw_bach(ax, bach)
     for (colour, mark), chosen, told in (
-        (INSIDE, known & usual, "within that"),
+        (INSIDE, known & usual, within),
         (OUTSIDE, known & ~usual, "beyond"),
     ):
         if chosen.any():
@@ -89,7 +95,8 @@ def landscape(
     ax.set_title(told if title is None else title, loc="left")
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     figure.draw_without_rendering()
-    _write_names(ax, points[known], [name for name, is_ in zip(names, known, strict=True) if is_])
+    named = [str(name) for name, is_ in zip(names, known, strict=True) if is_]
+    _write_names(ax, points[known], named)
     return figure
 
 
@@ -105,22 +112,33 @@ def _draw_bach(ax: Axes, bach: np.ndarray) -> np.ndarray:
 
     Of a feature that his chorales lack, such as the distance from an original, there is
     no range, and no points.
+
+    bach : float array, shape=(sets of voices, chorales, 2)
     """
-    known = bach[~np.isnan(bach).any(1)]
+    there = ~np.isnan(bach).any(-1)
+    known = bach[there]
     if len(known):
+        sets = "" if len(bach) == 1 else f", {len(bach)} sets of voices"
         ax.plot(
             *known.T, "o", color=BACH, ms=4, mew=0, alpha=0.7, ls="", zorder=2,
-            label=f"Bach's chorales ({len(known)})",
+            label=f"Bach's chorales ({there.any(0).sum()}{sets})",
         )  # fmt: skip
+    if len(bach) == 1:
+        _draw_ranges(ax, bach[0], known)
+    return known
+
+
+def _draw_ranges(ax: Axes, bach: np.ndarray, known: np.ndarray) -> None:
+    """From where to where most of his chorales lie, by each feature."""
+    if len(known):
         low, high = np.percentile(known, USUAL, axis=0)
         ax.add_patch(Rectangle(low, *(high - low), color=BAND, lw=0, zorder=0))
-    told = f"{USUAL[1] - USUAL[0]:g} % of Bach's, by each feature"
+    told = f"{MOST}, by each feature"
     for values, line in zip(bach.T, (ax.axvline, ax.axhline), strict=True):
         values = values[~np.isnan(values)]
         for edge in np.percentile(values, USUAL) if len(values) else ():
             line(edge, color=BACH, lw=0.9, ls=(0, (4, 3)), zorder=1, label=told)
             told = None
-    return known
 
 
 def _draw_axes(ax: Axes, features: Sequence[Feature], points: np.ndarray) -> None:
@@ -146,10 +164,11 @@ def _write_names(ax: Axes, points: np.ndarray, names: Sequence[str]) -> None:
     spots = ax.transData.transform(points)
     taken = [*np.hstack([spots - POINT * pixel, spots + POINT * pixel])]
     frame = ax.get_window_extent()
-    for point, spot, name in list(zip(points, spots, names, strict=True))[:MOST_NAMES]:
+    named = short_names(names[:MOST_NAMES], LONGEST)
+    for point, spot, name in zip(points, spots, named, strict=False):  # the others have none
         if not name:
             continue
-        told = _drawable(shortened(str(name), LONGEST))
+        told = _drawable(name)
         label = ax.text(*point, told, fontsize=8, parse_math=False)
         size = label.get_window_extent().size
         label.remove()

@@ -14,13 +14,13 @@ from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, ListedColor
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from coconet.chorale import Chorale
+from coconet.checks import validate_choice
+from coconet.chorale import Chorale, clock
 from coconet.colours import VOICE_COLOURS, voice_colour
 from coconet.errors import ChoraleError
 from coconet.grid import VOICES, validate_span
 from coconet.plots import WIDTH, Picture, piano_roll
 from coconet.rolls import (
-    clock,
     lanes,
     name_voices,
     outlined,
@@ -37,6 +37,8 @@ ROW_OF_MASKS, MOST_MASKS = 6, 12
 STAGE = 1.5
 #: Challenging: amber, none of the voices' colours; a stretch is the darker the longer.
 CHALLENGING, EDGE, INK, PALE = "#fbe98a", "#7a4b00", "#222222", "#cccccc"
+#: What is shaded in another colour than what is challenging, or lingers.
+SHADES = {"in tune": "#b9d5ea"}
 FACTORS = LinearSegmentedColormap.from_list("factors", ["#f2c744", "#c97b00", "#5a3200"])
 
 
@@ -54,8 +56,10 @@ def spans_figure(
     ----------
     scores : float array, shape=(steps,), 0-1: see `transforms.spans.score_steps`
     spans : half-open pairs of steps
-    title : by default the chorale's own; label : what the spans are
+    title : by default the chorale's own
+    label : what the spans are, such as 'in tune', which has a colour of its own
     """
+    colour = SHADES.get(label, CHALLENGING)
     scores = np.asarray(scores, float)
     if scores.shape != (chorale.steps,):
         raise ChoraleError(f"scores: expected shape ({chorale.steps},), got {scores.shape}")
@@ -70,7 +74,7 @@ def spans_figure(
     upper.tick_params(labelbottom=False)
     for ax in (upper, lower):
         for start, end in edges:
-            ax.axvspan(start, end, color=CHALLENGING, alpha=0.55, lw=0, zorder=0.15)
+            ax.axvspan(start, end, color=colour, alpha=0.55, lw=0, zorder=0.15)
     lower.stairs(scores, np.arange(chorale.steps + 1), color=INK, lw=1.1, baseline=None)
     lower.set(
         ylim=(min(0.5, scores.min()) - 0.05, 1.05),
@@ -79,14 +83,19 @@ def spans_figure(
     )
     lower.grid(axis="y", alpha=0.25)
     plain(lower)
-    shade = Patch(color=CHALLENGING, label=label)
+    shade = Patch(color=colour, label=label)
     name_voices(figure, chorale.voices, shade, note=told_of_unisons([chorale]))
     figure.suptitle(chorale.title if title is None else title)
     return figure
 
 
 def stretch_map(
-    table: np.ndarray, steps: int, ax: Axes | None = None, *, title: str = "The stretch"
+    table: np.ndarray,
+    steps: int,
+    ax: Axes | None = None,
+    *,
+    title: str = "The stretch",
+    label: str = "challenging",
 ) -> Axes:
     """Where each step of a stretched piece comes from: the result across, the source up.
 
@@ -97,6 +106,7 @@ def stretch_map(
     table : int array, shape=(spans, 5): old start, old end, factor, new start, new end,
         in order; see `transforms.spans.stretch_table`
     steps : of the source
+    label : what the spans are, such as 'in tune', which has a colour of its own
     """
     table = np.asarray(table)
     if table.ndim != 2 or table.shape[1] != 5:
@@ -110,9 +120,12 @@ def stretch_map(
     ends = np.stack([new, old], axis=-1)  # spans, both ends, (across, up)
     inner = np.vstack([[[0, 0]], ends.reshape(-1, 2), [[grown, steps]]]).reshape(-1, 2, 2)
     ax.add_collection(LineCollection(inner, colors="#8a8a8a", linewidths=1.6, zorder=2))
+    colour = SHADES.get(label, CHALLENGING)
     for start, end in new:
-        ax.axvspan(start, end, color=CHALLENGING, alpha=0.35, lw=0, zorder=0)
+        ax.axvspan(start, end, color=colour, alpha=0.35, lw=0, zorder=0)
     if len(table):
+        shade = Patch(color=colour, alpha=0.5, lw=0, label=label)
+        ax.legend(handles=[shade], loc="upper left", frameon=False)
         highest = int(factor.max())
         scale = BoundaryNorm(np.arange(0.5, max(highest, 2) + 1), FACTORS.N)
         lines = LineCollection(ends, cmap=FACTORS, norm=scale, linewidths=4, zorder=3)
@@ -187,14 +200,7 @@ def choice_figure(
     voices : of the stack
     lengths : of the segments, in steps; by default all are drawn alike
     """
-    try:
-        rows = np.asarray(rows)
-    except ValueError as error:
-        raise ChoraleError("rows: expected as many voices in each segment") from error
-    if rows.ndim != 2 or rows.dtype.kind not in "iu" or not rows.size:
-        raise ChoraleError(f"rows: expected whole numbers (segments, count), got {rows.shape}")
-    if rows.min() < 0 or rows.max() >= voices:
-        raise ChoraleError(f"rows: expected 0-{voices - 1}, got {rows.min()} to {rows.max()}")
+    rows = validate_choice(rows, voices)
     alike = lengths is None
     lengths = (1,) * len(rows) if alike else tuple(lengths)
     if len(lengths) != len(rows):

@@ -22,7 +22,7 @@ from coconet.corpus import load_corpus
 from coconet.endings import ends_on_tonic, key_before_the_end
 from coconet.errors import ChoraleError
 from coconet.grid import RANGES, REST, STEPS_PER_QUARTER, validate_grid
-from coconet.theory import dissonant_pairs, intervals, moving_pairs, parallels
+from coconet.theory import dissonant_pairs, moving_pairs, parallels, sounding_pairs
 
 Piece = Chorale | np.ndarray
 #: Major, minor, diminished and augmented triads, as semitones above their root.
@@ -76,7 +76,7 @@ class Quartet:
     @cached_property
     def pairs(self) -> np.ndarray:
         """bool, shape=(6, steps): both voices of the pair sound."""
-        return intervals(self.grid) != -1000
+        return sounding_pairs(self.grid)
 
 
 def _triad_table() -> np.ndarray:

@@ -61,7 +61,7 @@ def validate_lengths(lengths: Sequence[int], chorale: Chorale) -> tuple[int, ...
     if total != chorale.steps:
         differ = abs(total - chorale.steps)
         raise ChoraleError(
-            f"{chorale.title or 'chorale'}: phrases of {total} steps for a piece of "
+            f"{chorale.title or 'lengths'}: phrases of {total} steps for a piece of "
             f"{chorale.steps}: {differ} too {'many' if total > chorale.steps else 'few'}"
         )
     return lengths

@@ -32,6 +32,8 @@ from coconet.theory import pitch_name
 FADED = 0.55
 #: Widest figure for one row of music, in inches; longer pieces get narrower steps.
 WIDTH = 12.0
+#: Inches that the name of a pitch needs beside an axis.
+NAME_HEIGHT = 0.15
 #: Width of notes' outlines in points, up to so many steps; in longer pieces they get
 #: finer, since white ones would cover the notes.
 LINE, ROOMY = 0.7, 256
@@ -256,7 +258,10 @@ def save_figure(
 
 
 def _draw_frame(ax: Axes, chorale: Chorale, low: int, high: int) -> None:
-    """Bars across with their numbers, beats faint, the C's named, black keys shaded."""
+    """Bars across with their numbers, beats faint, black keys shaded; pitches named.
+
+    These are the C's, F's and A's, or, where they would run into each other, the C's.
+    """
     ax.set(xlim=(0, chorale.steps), ylim=(low - 0.5, high + 0.5), xlabel="bar", ylabel="pitch")
     for pitch in range(low, high + 1):
         if pitch % 12 in (1, 3, 6, 8, 10):
@@ -271,7 +276,9 @@ def _draw_frame(ax: Axes, chorale: Chorale, low: int, high: int) -> None:
     numbers = {bar: number for number, bar in enumerate(bars, 1)}
     ax.set_xticks([bar for bar, number in numbers.items() if (number - 1) % every == 0])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: str(numbers.get(round(step), ""))))
-    ax.set_yticks([pitch for pitch in range(low, high + 1) if pitch % 12 in (0, 5, 9)])
+    semitone = ax.bbox.height / ax.get_figure(root=True).dpi / (high - low + 1)
+    named = (0, 5, 9) if 3 * semitone > NAME_HEIGHT else (0,)
+    ax.set_yticks([pitch for pitch in range(low, high + 1) if pitch % 12 in named])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda pitch, _: pitch_name(round(pitch))))
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(length=2)

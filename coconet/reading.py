@@ -87,7 +87,7 @@ def read_piece(
             return _read_raw(parse_melody(source), "melody", "line", rows, strict)
         if not _exists(source):
             raise ChoraleError(
-                f"{source!r}: expected a file ({', '.join(SUFFIXES)})"
+                f"{source!r}: no such file or folder; expected a file ({', '.join(SUFFIXES)})"
                 ' or a melody such as "F4:4 G4:2 r:2"'
             )
     path = Path(source)
@@ -247,6 +247,12 @@ def _read_array(path: Path, rows: Sequence[int] | None) -> Reading:
     chorale = load_chorale(path)
     if not (chorale.grid != REST).any():
         raise ChoraleError(f"{path}: there are no notes in it")
+    if {"tonic", "mode", "sharps"} <= {*chorale.assumed}:
+        # A bare array: its key is found, as that of other sources is.
+        tonic, mode = find_key(_sounding(chorale.grid))
+        left = tuple(name for name in chorale.assumed if name not in ("tonic", "mode"))
+        sharps = key_sharps(tonic, mode)
+        chorale = chorale.replace(tonic=tonic, mode=mode, sharps=sharps, assumed=left)
     notes = assumptions(chorale)
     count = len(VOICES)
     if chorale.voices < count:

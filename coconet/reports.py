@@ -7,16 +7,15 @@ his whole chorales.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from textwrap import fill
 
 import numpy as np
 
+from coconet.checks import rows_of, whole
 from coconet.chorale import Chorale
 from coconet.conditions import Condition, parse_condition
 from coconet.errors import ChoraleError, shown
@@ -26,22 +25,25 @@ from coconet.features import (
     QUARTET,
     Feature,
     Piece,
+    Voices,
     bach_features,
     column_of,
     describe,
     fits_original,
     percentiles,
 )
-from coconet.grid import is_whole, items_of, validate_grid, voice_name
-from coconet.tables import Table, in_blocks, shortened
+from coconet.grid import VOICES, is_whole, items_of, validate_grid, voice_name
+from coconet.tables import GROUP, LINE, Table, csv_of, figure, in_blocks, short_names
 
 #: By which column a report is sorted, highest first: those with character on top.
 SORTED_BY = "pitch-class entropy"
 #: From where to where a number is as usual in Bach, in percent of his chorales.
 USUAL = (2.5, 97.5)
-#: Characters that a line of text may have, and at most a name in it.
-LINE, LONGEST_NAME = 100, 34
-Groups = str | Sequence[Iterable[int]]
+#: Characters of a name in a line of text, at most.
+LONGEST_NAME = 34
+#: What a voice is called alone in `groups`.
+CALLED = (*VOICES, *(name[0] for name in VOICES))
+Groups = str | Sequence[Voices]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,9 +89,9 @@ class Report:
         return self.values[:, column_of(name)]
 
     def bach(self) -> np.ndarray:
-        """Bach's chorales for comparison, each set of voices once: (chorales, features)."""
+        """Bach's chorales for comparison, each set of voices once: (sets, chorales, features)."""
         sets = sorted(set(self.voices)) or [tuple(range(QUARTET))]
-        return np.concatenate([bach_features(self.split, voices=rows) for rows in sets])
+        return np.stack([bach_features(self.split, voices=rows) for rows in sets])
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Report:
         """These rows, in this order."""
@@ -117,21 +119,19 @@ class Report:
 
     def head(self, count: int | None) -> Report:
         """The first rows; all of them for None."""
-        if count is not None and not is_whole(count, 1):
-            raise ChoraleError(f"rows: expected a whole number, 1 or more, got {count!r}")
-        return self.take(np.arange(len(self))[:count])
+        return self.take(np.arange(len(self))[: None if count is None else whole(count, "top", 1)])
 
-    def shown(self) -> tuple[Feature, ...]:
-        """The columns worth showing: without an original there is no distance."""
+    @property
+    def columns(self) -> tuple[Feature, ...]:
+        """Those worth showing: without an original there is no distance."""
         known = ~np.isnan(self.column("distance"))
         return FEATURES if known.any() else tuple(f for f in FEATURES if f.name != "distance")
 
     def table(self, *, caption: str = "") -> Table:
         """For a notebook: percentiles in brackets; what isn't usual in Bach stands out."""
-        columns = [column_of(feature.name) for feature in self.shown()]
-        strange = self.strange[:, columns]
+        strange = self.strange[:, [column_of(feature.name) for feature in self.columns]]
         return Table(
-            ("", *(f"{feature.name}, {feature.unit}" for feature in self.shown())),
+            ("", *(f"{feature.name}, {feature.unit}" for feature in self.columns)),
             tuple(self._rows()),
             caption=caption,
             notes=(*self._legend(), *self.notes),
@@ -141,13 +141,13 @@ class Report:
     def text(self, *, width: int = LINE) -> str:
         """For a terminal of so many characters: columns in blocks, where they don't fit."""
         table = self.table()
-        headings = zip(*map(self._heading, self.shown()), strict=True)
+        headings = zip(*map(self._heading, self.columns), strict=True)
         lines = [["", *(f"{part} " for part in heading)] for heading in headings]
         longest = min(LONGEST_NAME, max(width // 3, 8))
-        for name, *cells in table.starred():
-            lines.append(
-                [shortened(name, longest), *(c if c.endswith("*") else f"{c} " for c in cells)]
-            )
+        rows = table.starred()
+        names = short_names(self.names, longest) + [name for name, *_ in rows[len(self) :]]
+        for name, (_, *cells) in zip(names, rows, strict=True):
+            lines.append([name, *(c if c.endswith("*") else f"{c} " for c in cells)])
         text: list[str] = []
         for block in in_blocks(lines, width=width, gap=1):
             text += [*filter(None, block), ""]
@@ -155,17 +155,13 @@ class Report:
 
     def csv(self) -> str:
         """Every number in full, and its percentile."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["name", *(n + part for n in NAMES for part in ("", " percentile"))])
         both = np.stack([self.values, self.percentiles], axis=2).reshape(len(self), 2 * len(NAMES))
-        for name, line in zip(self.names, both.tolist(), strict=True):
-            writer.writerow([name, *("" if math.isnan(x) else f"{x:.6g}" for x in line)])
-        return text.getvalue()
+        header = ["name", *(name + part for name in NAMES for part in ("", " percentile"))]
+        return csv_of(header, ([n, *row] for n, row in zip(self.names, both.tolist(), strict=True)))
 
     def _rows(self) -> list[tuple[str, ...]]:
         """A text a cell, and last where most of Bach's chorales lie, if that is one range."""
-        places = [column_of(feature.name) for feature in self.shown()]
+        places = [column_of(feature.name) for feature in self.columns]
         rows = [
             (name, *(_cell(FEATURES[k], values[k], among[k]) for k in places))
             for name, values, among in zip(self.names, self.values, self.percentiles, strict=True)
@@ -175,12 +171,12 @@ class Report:
         return rows
 
     def _usual(self, places: Sequence[int]) -> list[str]:
-        bach = self.bach()
+        (bach,) = self.bach()
         told = []
         for place in places:
             known = bach[~np.isnan(bach[:, place]), place]
             ends = np.percentile(known, USUAL) if len(known) else [math.nan] * 2
-            low, high = (_number(FEATURES[place], end) for end in ends)
+            low, high = (_told(FEATURES[place], end) for end in ends)
             told.append(f"{low}–{high}" if len(known) else "–")
         return told
 
@@ -194,7 +190,8 @@ class Report:
         compared = "" if set(self.voices) <= {tuple(range(QUARTET))} else ", of the same voices"
         return (
             f"in brackets: how many in a hundred of Bach's {count} chorales ({self.split} split"
-            f"{compared}) lie below; * beyond his {USUAL[0]:g} to {USUAL[1]:g} %",
+            f"{compared}) lie below, equal ones counted half; "
+            f"* beyond his {USUAL[0]:g} to {USUAL[1]:g} %",
         )
 
 
@@ -214,8 +211,9 @@ def report_of(
     names : of a list; by default titles, or numbers
     original : what the pieces were made from; they have a distance where their shape
         is its own, or stacks quartets of its length
-    groups : rows for groups of voices: 'quartets', 'voices', ranges of rows such as
-        '0:8' or '0:4,8:12' (half open), or lists of rows; by default the whole piece
+    groups : a row for each of 'quartets', 'voices', or some voices by name or as half-open
+        ranges of rows, such as 'bass' (that of every quartet), '0:8' or 'soprano,0:4'; or
+        lists of rows or names, a group each; by default the whole piece
     split : of the corpus, for the percentiles
 
     Raises
@@ -234,7 +232,7 @@ def report_of(
         for group, rows in _groups_of(len(grid), groups, name):
             alike = _alike(grid, rows)
             found = describe(piece, voices=rows, original=original if fits else None)
-            told.append(f"{name} · {group}" if group else name)
+            told.append(f"{name}{GROUP}{group}" if group else name)
             values.append(found)
             among.append(percentiles(found, bach_features(split, voices=alike)))
             voices.append(alike)
@@ -258,26 +256,28 @@ def report_of(
 def feature_table(
     pieces: Mapping[str, Piece] | Sequence[Piece],
     *,
+    names: Sequence[str] | None = None,
+    original: Piece | None = None,
+    groups: Groups | None = None,
+    split: str = "train",
     sort: str = SORTED_BY,
     ascending: bool = False,
     where: str | None = None,
-    rows: int | None = None,
-    original: Piece | None = None,
-    groups: Groups | None = None,
+    top: int | None = None,
     caption: str = "",
 ) -> Table:
     """The features of pieces as a notebook's table, Bach's percentiles beside each number.
 
     Parameters
     ----------
-    pieces, original, groups : as for `report_of`
+    pieces, names, original, groups, split : as for `report_of`
     sort : column by which the rows are sorted, highest first, or lowest if `ascending`
     where : a condition such as 'entropy > 3'
-    rows : how many, at most
+    top : how many rows, at most
     """
-    report = report_of(pieces, original=original, groups=groups)
+    report = report_of(pieces, names=names, original=original, groups=groups, split=split)
     found = report if where is None else report.where(where)
-    return found.sorted_by(sort, ascending=ascending).head(rows).table(caption=caption)
+    return found.sorted_by(sort, ascending=ascending).head(top).table(caption=caption)
 
 
 def _named(
@@ -315,8 +315,7 @@ def _groups_of(count: int, groups: Groups | None, name: str) -> list[tuple[str, 
     if groups is None:
         return [("", range(count))]
     if not isinstance(groups, str):
-        lists = [_listed(rows, count, name) for rows in items_of(groups) or [groups]]
-        return [(" ".join(map(str, rows)), rows) for rows in lists]
+        return [_listed(rows, count, name) for rows in items_of(groups) or [groups]]
     if groups == "voices":
         return [(voice_name(row), [row]) for row in range(count)]
     if groups == "quartets":
@@ -325,29 +324,33 @@ def _groups_of(count: int, groups: Groups | None, name: str) -> list[tuple[str, 
             (f"quartet {n}" if count > QUARTET else "", range(row, min(row + QUARTET, count)))
             for n, row in enumerate(starts, start=1)
         ]
-    return [(part.strip(), _range_of(part, count, name, groups)) for part in groups.split(",")]
+    return [(part.strip(), _said(part, count, name, groups)) for part in groups.split(",")]
 
 
-def _listed(rows: object, count: int, name: str) -> list[int]:
-    """Rows of one group, ascending."""
-    listed = items_of(rows)
-    if not listed or not all(is_whole(row, 0, count - 1) for row in listed):
-        raise ChoraleError(
-            f"groups: expected lists of rows 0-{count - 1} of {name}, got {shown(rows)}"
-        )
-    if len(set(listed)) < len(listed):
-        raise ChoraleError(f"groups: a row comes twice in {shown(rows)}")
-    return sorted(map(int, listed))
+def _listed(rows: object, count: int, name: str) -> tuple[str, Sequence[int]]:
+    """One group, by its rows or its voices' names: what to call it, and its rows, ascending."""
+    if rows is None or is_whole(rows):
+        raise ChoraleError(f"groups: expected lists of rows or names, got {shown(rows)}")
+    found = sorted(rows_of(rows, count, f"groups of {name}").tolist())
+    return rows if isinstance(rows, str) else " ".join(map(str, found)), found
 
 
-def _range_of(text: str, count: int, name: str, groups: str) -> range:
+def _said(text: str, count: int, name: str, groups: str) -> Sequence[int]:
+    """The rows of a voice's name, or of a range."""
+    if text.strip().lower() in CALLED:
+        return rows_of(text, count, f"groups of {name}").tolist()
     match = re.fullmatch(r"\s*(\d{1,4})\s*:\s*(\d{1,4})\s*", text)
     if not match:
         raise ChoraleError(
-            f"groups {groups!r}: expected quartets, voices, or ranges of rows such as 0:8"
+            f"groups {shown(groups)}: expected quartets, voices, names of voices such as bass "
+            "or ranges of rows such as 0:8"
         )
     start, end = int(match[1]), int(match[2])
-    if not start < end <= count:
+    if start >= end:
+        raise ChoraleError(
+            f"groups {text.strip()}: expected the first row before the end, such as 0:4 (rows 0-3)"
+        )
+    if end > count:
         raise ChoraleError(
             f"groups {text.strip()}: expected rows within 0:{count}, the voices of {name}"
         )
@@ -355,16 +358,12 @@ def _range_of(text: str, count: int, name: str, groups: str) -> range:
 
 
 def _cell(feature: Feature, value: float, among: float) -> str:
-    told = _number(feature, value)
+    told = _told(feature, value)
     return told if math.isnan(among) else f"{told} ({_percent(among)})"
 
 
-def _number(feature: Feature, value: float) -> str:
-    """With the feature's digits; a share without its zero."""
-    if math.isnan(value):
-        return "–"
-    text = f"{value:.{feature.digits}f}"
-    return text.removeprefix("0") if feature.unit == "share" else text
+def _told(feature: Feature, value: float) -> str:
+    return figure(value, feature.digits, share=feature.unit == "share")
 
 
 def _percent(among: float) -> str:

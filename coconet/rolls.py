@@ -16,9 +16,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from coconet.chorale import Chorale
+from coconet.chorale import Chorale, clock
 from coconet.colours import VOICE_COLOURS, voice_colour
-from coconet.grid import REST, VOICES, onsets_of
+from coconet.grid import REST, VOICES, note_table
 from coconet.plots import WIDTH, Picture
 from coconet.theory import pitch_name
 
@@ -64,7 +64,7 @@ def roll(
         ax = figure.add_subplot()
         name_voices(figure, chorale.voices, note=told_of_unisons([chorale]))
     low, high = pitches or pitch_range([chorale])
-    voice, start, end, pitch = notes_in(chorale)
+    voice, start, end, pitch = _notes(chorale)
     shown = steps or chorale.steps
     _draw_boxes(ax, chorale, voice, (start, end), pitch, 1.1 + 0.15 * (voice % 4), shown, seconds)
     _draw_time(ax, chorale, shown, first, seconds)
@@ -95,7 +95,7 @@ def lanes(
         figure = Picture(figsize=(WIDTH, 0.19 * voices + 1.4), layout="constrained")
         ax = figure.add_subplot()
         name_voices(figure, voices)
-    voice, start, end, _ = notes_in(chorale)
+    voice, start, end, _ = _notes(chorale)
     height = np.full(len(voice), 0.8)
     _draw_boxes(ax, chorale, voice, (start, end), voice, height, chorale.steps, seconds, 1.0)
     _draw_time(ax, chorale, chorale.steps, 1, seconds)
@@ -106,16 +106,10 @@ def lanes(
     return ax
 
 
-def notes_in(chorale: Chorale) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Voice, start, end (half open) and pitch of every note, the lower voices first."""
-    grid = np.pad(chorale.grid[::-1], ((0, 0), (0, 1)))  # a rest ends the last notes
-    begins = np.pad(chorale.onsets[::-1], ((0, 0), (0, 1))) | onsets_of(grid)
-    voice, edge = np.nonzero(begins | ((grid == REST) & (np.roll(grid, 1, axis=1) != REST)))
-    pitch = grid[voice, edge]
-    ends = np.append(edge[1:], 0)
-    sounds = pitch != REST
-    own = chorale.voices - 1 - voice
-    return own[sounds], edge[sounds], ends[sounds], pitch[sounds].astype(float)
+def _notes(chorale: Chorale) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Voice, start, end and pitch of every note, the lower voices first: drawn below."""
+    upside_down, *rest = note_table(chorale.grid[::-1], chorale.onsets[::-1])
+    return chorale.voices - 1 - upside_down, *rest
 
 
 def pitch_range(chorales: Sequence[Chorale]) -> tuple[int, int]:
@@ -138,16 +132,6 @@ def told_of_unisons(chorales: Sequence[Chorale]) -> str:
         if ((ordered[1:] == ordered[:-1]) & (ordered[1:] != REST)).any():
             return UNISONS
     return ""
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds.
-
-    >>> clock(83.4)
-    '1:23'
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
 
 
 def plain(ax: Axes) -> None:

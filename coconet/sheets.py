@@ -12,18 +12,16 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from coconet.candidates import Candidate
-from coconet.chorale import Chorale
+from coconet.chorale import Chorale, clock, quartet
 from coconet.colours import VOICE_COLOURS, voice_colour
 from coconet.corpus import crop
 from coconet.errors import ChoraleError
 from coconet.grid import VOICES, notes_of, validate_hidden
-from coconet.infill import quartet
 from coconet.metrics import quartets_of
 from coconet.plots import WIDTH, Picture, piano_roll, piano_roll_figure
 from coconet.rolls import (
     MOST_STEPS,
     STACKED,
-    clock,
     name_voices,
     outlined,
     pitch_range,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from coconet.chorale import read_npz
-from coconet.errors import ChoraleError
+from coconet.errors import ChoraleError, shown
 from coconet.files import atomic_path
 from coconet.grid import STEPS_PER_QUARTER, is_whole
 from coconet.traced import NOWHERE, Traced
@@ -69,7 +69,9 @@ class StepMap:
         voice, step, sounding = (np.asarray(a) for a in (self.voice, self.step, self.sounding))
         shape = tuple(self.shape)
         if not (len(shape) == 2 and all(is_whole(size, 1) for size in shape)):
-            raise ChoraleError(f"map: expected the source's (voices, steps), got {self.shape!r}")
+            raise ChoraleError(
+                f"map: expected the source's (voices, steps), got {shown(self.shape)}"
+            )
         for name, array, kinds in (
             ("voice", voice, "iu"),
             ("step", step, "iu"),
@@ -87,7 +89,7 @@ class StepMap:
             tempo = getattr(self, name)
             number = isinstance(tempo, int | float | np.number) and not isinstance(tempo, bool)
             if not (number and math.isfinite(tempo) and tempo > 0):
-                raise ChoraleError(f"map: {name}: expected quarters a minute, got {tempo!r}")
+                raise ChoraleError(f"map: {name}: expected quarters a minute, got {shown(tempo)}")
             object.__setattr__(self, name, float(tempo))
         object.__setattr__(self, "shape", (int(shape[0]), int(shape[1])))
         for name, array, dtype in (
@@ -180,7 +182,7 @@ class StepMap:
         try:
             times = np.asarray(seconds, float)
         except (TypeError, ValueError) as error:
-            raise ChoraleError(f"seconds: expected numbers, got {seconds!r}") from error
+            raise ChoraleError(f"seconds: expected numbers, got {shown(seconds)}") from error
         steps = np.floor(times / _seconds_a_step(self.tempo) + ROUNDING)
         outside = ~((steps >= 0) & (steps < self.steps))
         if outside.any():
@@ -279,8 +281,9 @@ def save_map(stepmap: StepMap, path: Path | str, *, force: bool = False) -> Path
 def load_map(path: Path | str) -> StepMap:
     """Read a map that `save_map` wrote; raises ChoraleError for any other file."""
     arrays = read_npz(path, NAMES)
-    if arrays["format"].tolist() != FORMAT:
-        raise ChoraleError(f"{path}: expected map format {FORMAT}, got {arrays['format']}")
+    kind = arrays["format"].tolist()
+    if kind != FORMAT:
+        raise ChoraleError(f"{path}: expected map format {FORMAT}, got {shown(kind)}")
     try:
         return StepMap(
             arrays["voice"],
@@ -304,9 +307,12 @@ def _cells(
     """Voice and step as int arrays of one shape, all within a piece of `shape`."""
     found = []
     for name, asked, size in (("voice", voice, shape[0]), ("step", step, shape[1])):
-        places = np.asarray(asked)
+        try:
+            places = np.asarray(asked)
+        except ValueError:  # rows of unequal length
+            places = np.array(None)
         if places.dtype.kind not in "iu":
-            raise ChoraleError(f"{name}: expected whole numbers, got {asked!r}")
+            raise ChoraleError(f"{name}: expected whole numbers, got {shown(asked)}")
         bad = (places < 0) | (places >= size)
         if bad.any():
             raise ChoraleError(f"{name}: expected 0-{size - 1} of {where}, got {places[bad][0]}")

@@ -1,15 +1,20 @@
-"""Tables to read: likelihoods, metrics beside Bach's, nearest passages; lines of any table.
+"""Tables to read: likelihoods, metrics beside Bach's, nearest passages; lines, CSV, figures.
 
 Plain HTML that a notebook shows by itself; `str` of one is the same as text.
 """
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import math
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby, takewhile
 
 import numpy as np
 
@@ -23,6 +28,12 @@ PUBLISHED = (
     ("Coconet, 64 layers × 128 filters (Huang et al. 2017)", 0.57, 0.01, "JSB, test, whole"),
     ("a public replication, 170,000 parameters", 0.614, 0.015, "JSB, test, whole"),
 )
+#: Characters of a line, where no terminal says how many it has.
+LINE = 100
+#: Between a piece's name and that of a group of its voices.
+GROUP = " · "
+#: Characters of a piece's name beside that of a group, at least.
+SHORTEST = 8
 #: White paper and dark ink, whatever the notebook's theme.
 STYLE = "background:#ffffff;color:#222222;border-collapse:collapse;font-size:0.9em;margin:0.5em 0"
 RULE = "border-bottom:1px solid #bbbbbb"
@@ -107,17 +118,24 @@ class Table:
         )
 
 
-def aligned(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], *, gap: int = 2, left: int = 1) -> list[str]:
     """Lines of a table: the first column to the left, the others to the right.
 
+    Parameters
+    ----------
     gap : blanks between two columns
+    left : how many columns stand to the left, from the first
+
+    >>> aligned([["a", "bc", "1"], ["b", "d", "20"]], left=2)
+    ['a  bc   1', 'b  d   20']
     """
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         blanks = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-        cells = [blank + cell for blank, cell in zip(blanks[1:], row[1:], strict=True)]
-        lines.append((" " * gap).join([row[0] + blanks[0], *cells]).rstrip())
+        pairs = enumerate(zip(row, blanks, strict=True))
+        cells = [cell + blank if at < left else blank + cell for at, (cell, blank) in pairs]
+        lines.append((" " * gap).join(cells).rstrip())
     return lines
 
 
@@ -162,9 +180,121 @@ def shortened(name: str, longest: int) -> str:
     >>> shortened("a piece\\n of mine, version 12", 13)
     'a piec…ion 12'
     """
-    name = " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
+    name = _on_one_line(name)
     half = (longest - 1) // 2
     return name if len(name) <= longest else f"{name[:half]}…{name[half + 1 - longest :]}"
+
+
+def short_names(names: Sequence[str], longest: int) -> list[str]:
+    """Names on a line each; of long ones what tells them apart stays.
+
+    What follows `GROUP` in a name stays whole, and names of the same piece are cut alike.
+    Names of one piece alone are cut as `shortened` does.
+
+    Parameters
+    ----------
+    longest : characters of a name
+
+    >>> short_names(["a-long-name-one-replaced · bass", "a-long-name-two-replaced · bass"], 18)
+    ['a…one-repl… · bass', 'a…two-repl… · bass']
+    """
+    told = [_on_one_line(name) for name in names]
+    parts = [name.rpartition(GROUP) for name in told]
+    room = longest - max((len(mark + group) for stem, mark, group in parts if stem), default=0)
+    if room < SHORTEST or max(map(len, told), default=0) <= longest:
+        return [shortened(name, longest) for name in told]
+    stems = [stem or group for stem, _, group in parts]
+    cut = _cut_apart(list(dict.fromkeys(stem for stem in stems if len(stem) > room)), room)
+    counted = Counter(cut.values())
+    cut |= _without_shared([stem for stem, told in cut.items() if counted[told] > 1], room)
+    return [
+        cut.get(stem, stem) + (mark + group if whole else "")
+        for stem, (whole, mark, group) in zip(stems, parts, strict=True)
+    ]
+
+
+def _cut_apart(names: Sequence[str], room: int, *, at_words: bool = True) -> dict[str, str]:
+    """Different long names, cut to `room`: where they begin alike, from there on.
+
+    at_words : what they begin with is whole words
+    """
+    if len(names) < 2:
+        return {name: shortened(name, room) for name in names}
+    split = zip(*(_words(name) if at_words else name for name in names), strict=False)
+    alike = sum(len(parts[0]) for parts in takewhile(lambda parts: len({*parts}) == 1, split))
+    begun = names[0][:alike]
+    if alike > room // 2:
+        begun = _words(begun)[0][: room // 2 - 1].rstrip("-_/. ") + "…"
+    cut: dict[str, list[str]] = {}
+    for name in names:
+        cut.setdefault(_ended(begun + name[alike:], room), []).append(name)
+    made: dict[str, str] = {}
+    for told, meant in cut.items():
+        if len(meant) == 1:
+            made[meant[0]] = told
+        else:  # they have more in common: the next cut begins later, at last at a letter
+            made |= _cut_apart(meant, room, at_words=len(cut) > 1)
+    return made
+
+
+def _without_shared(names: Sequence[str], room: int) -> dict[str, str]:
+    """Names without the words that all of them have."""
+    words = {name: _words(name) for name in names}
+    shared = set.intersection(*map(set, words.values())) if names else set()
+    return {
+        name: _ended(
+            "".join(
+                "…" if is_shared else "".join(run)
+                for is_shared, run in groupby(parts, key=shared.__contains__)
+            ),
+            room,
+        )
+        for name, parts in words.items()
+    }
+
+
+def _words(name: str) -> list[str]:
+    """Its words, each with what stands between it and the next."""
+    return re.split(r"(?<=[\s_/-])", name)
+
+
+def _ended(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _on_one_line(name: str) -> str:
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
+
+
+def figure(value: float, digits: int, *, share: bool = False) -> str:
+    """A number with so many digits after the point; a share without its zero.
+
+    >>> figure(0.25, 3, share=True), figure(math.nan, 3)
+    ('.250', '–')
+    """
+    if math.isnan(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("0") if share else text
+
+
+def csv_of(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as CSV: six digits of every number, nothing where there is none.
+
+    >>> csv_of(["name", "n", "share"], [["a, b", 3, math.nan]])
+    'name,n,share\\n"a, b",3,\\n'
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(map(_in_full, row) for row in rows)
+    return text.getvalue()
+
+
+def _in_full(cell: object) -> object:
+    if not isinstance(cell, float):
+        return cell
+    return "" if math.isnan(cell) else f"{cell:.6g}"
 
 
 def _width(text: str) -> int:

@@ -17,6 +17,9 @@ NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 #: Intervals mod 12 between two sounding voices that are heard as dissonant.
 DISSONANT = (1, 2, 6, 10, 11)
+#: What stands for the interval of two voices of which one rests: no interval, and
+#: mod 12 neither dissonant nor a fifth or an octave.
+NO_INTERVAL = -1000
 #: Key profiles of Temperley (2007), "Music and Probability", table 6.1 after the
 #: Kostka-Payne corpus: how a key spreads over the 12 degrees.
 PROFILES = {
@@ -71,7 +74,8 @@ def parse_tonic(name: str | int) -> int:
     try:
         return parse_pitch(f"{text}4") % 12
     except ChoraleError as error:
-        raise ChoraleError(f"tonic {name!r}: expected a name such as F, Bb or C#") from error
+        hint = "; the mode is told by mode" if "m" in text.lower() else ""
+        raise ChoraleError(f"tonic {name!r}: expected a name such as F, Bb or C#{hint}") from error
 
 
 def key_name(tonic: int, mode: str, sharps: int | None = None) -> str:
@@ -205,12 +209,17 @@ def intervals(grid: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    int array, shape=(pairs, steps), pairs in the order of `voice_pairs`; -1000
-    where either voice rests.
+    int array, shape=(pairs, steps), pairs in the order of `voice_pairs`;
+    `NO_INTERVAL` where either voice rests.
     """
     upper, lower = voice_pairs(grid.shape[0])
-    both = (grid[upper] != REST) & (grid[lower] != REST)
-    return np.where(both, grid[upper].astype(int) - grid[lower], -1000)
+    return np.where(sounding_pairs(grid), grid[upper].astype(int) - grid[lower], NO_INTERVAL)
+
+
+def sounding_pairs(grid: np.ndarray) -> np.ndarray:
+    """bool array, shape=(pairs, steps): both voices sound; pairs as in `voice_pairs`."""
+    upper, lower = voice_pairs(grid.shape[0])
+    return (grid[upper] != REST) & (grid[lower] != REST)
 
 
 def voice_pairs(voices: int) -> tuple[np.ndarray, np.ndarray]:
@@ -220,8 +229,41 @@ def voice_pairs(voices: int) -> tuple[np.ndarray, np.ndarray]:
 
 def dissonant_pairs(grid: np.ndarray) -> np.ndarray:
     """bool array, shape=(pairs, steps): pairs that sound a dissonant interval."""
-    found = intervals(grid)
-    return np.isin(np.abs(found) % 12, DISSONANT) & (found != -1000)
+    return np.isin(np.abs(intervals(grid)) % 12, DISSONANT) & sounding_pairs(grid)
+
+
+def dissonance_counts(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many pairs of voices are dissonant at each step, and how many sound at all.
+
+    Counted from the number of voices at each pitch class, so that time and memory grow
+    with the voices, not with their pairs.
+
+    Returns
+    -------
+    dissonant, sounding : two int arrays, shape=(steps,)
+    """
+    steps = grid.shape[1]
+    cells = (grid.astype(int) % 12) * steps + np.arange(steps)
+    sung = np.bincount(cells[grid != REST], minlength=12 * steps).reshape(12, steps)
+    near = sung * (np.roll(sung, 1, 0) + np.roll(sung, 2, 0))
+    tritones = sung * np.roll(sung, 6, 0)  # each pair from either side
+    voices = sung.sum(0)
+    return near.sum(0) + tritones.sum(0) // 2, voices * (voices - 1) // 2
+
+
+def dissonance_steps(grid: np.ndarray) -> np.ndarray:
+    """The share of each step's sounding pairs of voices that are dissonant.
+
+    Returns
+    -------
+    float array, shape=(steps,), 0-1; 0 where fewer than two voices sound. One less it is
+    what `transforms.challenging_spans` takes, to find dissonant places.
+
+    >>> dissonance_steps(np.array([[62, 60, 60], [60, 55, 0], [48, 48, 0]])).round(2).tolist()
+    [0.67, 0.0, 0.0]
+    """
+    dissonant, sounding = dissonance_counts(grid)
+    return np.divide(dissonant, sounding, out=np.zeros(len(sounding)), where=sounding > 0)
 
 
 def moving_pairs(grid: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from coconet.grid import REST, onsets_of
 
 #: Voice and step of a cell that comes from no cell of the source.
 NOWHERE = -1
-#: Cells that a piece may grow to, unless more are asked for: eight hours of one voice.
+#: Cells that a piece may grow to, unless more are asked for: 58 hours of four voices, at 72
+#: quarter notes a minute.
 MOST_CELLS = 4_000_000
 
 
@@ -33,7 +34,7 @@ class Traced:
     what all of them did: `cells` leads to the piece that this one was begun with, by `begin`
     or, before each layer of a chain, by `anew`; `places` leads from there to the source.
     `since` reads off the first, `voice` and `step` read off both. A layer is written with
-    `take`, `repeat`, `sing` and the like, which keep grid, onsets and way back in agreement,
+    `take`, `hold`, `sing` and the like, which keep grid, onsets and way back in agreement,
     and never with the constructor. A silenced cell still knows what it was.
 
     >>> piece = Traced.begin(Chorale(np.array([[60, 62, 64]])))
@@ -136,15 +137,17 @@ class Traced:
     def room_for(self, voices: int, steps: int) -> None:
         """Check that a piece of this size may be made, before memory is filled.
 
-        Raises ChoraleError beyond `limit` cells, and where nothing would be left.
+        Raises ChoraleError where nothing would be left, and for one that is bigger than
+        this one and than `limit` cells. A piece that doesn't grow is never refused.
         """
         if voices < 1 or steps < 1:
             raise ChoraleError(f"nothing would be left: {voices} voices of {steps} steps")
-        if voices * steps > self.limit:
+        if voices * steps > max(self.limit, self.grid.size):
             raise ChoraleError(
                 f"the piece would grow from {self.voices} voices × {self.steps} steps to "
                 f"{voices} × {steps}, {voices * steps:,} cells; the limit is {self.limit:,} "
-                "(raise it with limit=, or --limit on the command line)"
+                "(raise it with Traced.begin(chorale, limit=…), run_chain(…, limit=…) or, "
+                "on the command line, --limit)"
             )
 
     def take(
@@ -202,7 +205,7 @@ class Traced:
         made = self.chorale.replace(grid=self.grid[rows], onsets=self.onsets[rows])
         return self._with(made, self.cells[rows])
 
-    def repeat(self, copies: np.ndarray, **facts: Any) -> Traced:
+    def hold(self, copies: np.ndarray, **facts: Any) -> Traced:
         """Each step held so many times: onsets on the first copy, fermatas on the last.
 
         copies : int array, shape=(steps,), 0 or more; phrases grow along
@@ -241,7 +244,16 @@ class Traced:
         return self.sing(np.where(where, REST, self.grid))
 
     def _with(self, chorale: Chorale, cells: np.ndarray) -> Traced:
+        if "onsets" in chorale.assumed and _are_default(self) and not _are_default(chorale):
+            # A layer lets notes begin where no change of pitch tells it: now something says so.
+            assumed = tuple(name for name in chorale.assumed if name != "onsets")
+            chorale = chorale.replace(assumed=assumed)
         return Traced(chorale, cells, self.places, self.source, self.limit)
+
+
+def _are_default(piece: Chorale | Traced) -> bool:
+    """Whether notes begin where the grid alone would have them begin."""
+    return np.array_equal(piece.onsets, onsets_of(piece.grid))
 
 
 def _counted(chorale: Chorale) -> np.ndarray:

@@ -276,7 +276,8 @@ def _separate_all(
     if most > len(VOICES):
         raise ChoraleError(
             f"{name}: {most} voices sound at once at step {where}"
-            f" (quarter {where // STEPS_PER_QUARTER + 1}): expected one to four"
+            f" (quarter {where // STEPS_PER_QUARTER + 1}): expected one to four, or tracks"
+            " named soprano, alto, tenor, bass, soprano 2 …"
         )
     sizes = [1 if is_line(spans) else polyphony(spans)[0] for spans in parts]
     if len(parts) > 1 and sum(sizes) <= len(VOICES):

@@ -9,26 +9,28 @@ is nothing to count among. Notes are counted, not their durations, as in `featur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
+from coconet.checks import choice
 from coconet.chorale import Chorale
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError, shown
-from coconet.features import SCALE_SETS
-from coconet.grid import REST, STEPS_PER_QUARTER
+from coconet.features import QUARTET, entropies, over, scale_consistencies
+from coconet.grid import REST, STEPS_PER_QUARTER, items_of
 from coconet.phrases import cut_phrases
-from coconet.theory import dissonant_pairs, intervals, voice_pairs
+from coconet.theory import dissonant_pairs, intervals, sounding_pairs, voice_pairs
 
 #: Features in which a choice is to be near Bach, if no others are named; the last two
-#: grow with the voices, so they only serve where four are chosen.
+#: grow with the voices, so they don't serve where more are chosen than he has.
 BACH_LIKE = ("dissonance", "pitch-class entropy", "scale consistency", "polyphony", "density")
-OF_FOUR = BACH_LIKE[3:]
-#: What is counted of pairs: one voice alone has none.
-OF_PAIRS = ("consonant", "apart", "dissonance")
+GROWING = BACH_LIKE[3:]
+#: What is counted among several voices: it says nothing of one alone.
+OF_SEVERAL = ("consonant", "apart", "dissonance", "polyphony")
 #: Choices whose pitches are counted at a time.
 CHUNK = 2_048
 
@@ -49,7 +51,7 @@ class Segment:
     @cached_property
     def together(self) -> np.ndarray:
         """float array, shape=(voices, voices): steps in which both voices sound."""
-        return self._square(intervals(self.grid) != -1000)
+        return self._square(sounding_pairs(self.grid))
 
     @cached_property
     def dissonant(self) -> np.ndarray:
@@ -89,7 +91,7 @@ def _share(segment: Segment, rows: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     counted, sounding = (
         ((chosen @ square) * chosen).sum(1) for square in (pairs, segment.together)
     )
-    return _over(counted, sounding)
+    return over(counted, sounding)
 
 
 def _dissonance(segment: Segment, rows: np.ndarray) -> np.ndarray:
@@ -107,16 +109,12 @@ def _notes(segment: Segment, rows: np.ndarray) -> np.ndarray:
 
 def _entropy(segment: Segment, rows: np.ndarray) -> np.ndarray:
     """Of the pitch classes of notes, in bits; NaN where there is no note."""
-    notes = _notes(segment, rows)
-    shares = _over(notes, notes.sum(1, keepdims=True))
-    logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
-    return -(shares * logs).sum(1)
+    return entropies(_notes(segment, rows))
 
 
 def _scale_consistency(segment: Segment, rows: np.ndarray) -> np.ndarray:
     """The largest share of notes that lie in one major or natural minor scale."""
-    notes = _notes(segment, rows)
-    return _over((notes @ SCALE_SETS.T).max(1), notes.sum(1))
+    return scale_consistencies(_notes(segment, rows))
 
 
 def _density(segment: Segment, rows: np.ndarray) -> np.ndarray:
@@ -133,12 +131,12 @@ def _polyphony(segment: Segment, rows: np.ndarray) -> np.ndarray:
         for column in some.T[1:]:
             bits |= segment.pitches[column]
         counts = np.bitwise_count(bits).sum(-1, dtype=int)  # choices, steps
-        means.append(_over(counts.sum(1), (counts > 0).sum(1)))
+        means.append(over(counts.sum(1), (counts > 0).sum(1)))
     return np.concatenate(means)
 
 
 #: The features of `coconet.features` that can be had of all choices at once.
-FEATURES: dict[str, Callable[[Segment, np.ndarray], np.ndarray]] = {
+COUNTED: dict[str, Callable[[Segment, np.ndarray], np.ndarray]] = {
     "dissonance": _dissonance,
     "pitch-class entropy": _entropy,
     "scale consistency": _scale_consistency,
@@ -148,21 +146,31 @@ FEATURES: dict[str, Callable[[Segment, np.ndarray], np.ndarray]] = {
 
 
 @cache
-def bach_spread(phrases: bool = True) -> dict[str, tuple[float, float]]:
+def bach_moments(voices: int, phrases: bool = True) -> dict[str, tuple[float, float]]:
     """Mean and standard deviation of each feature over Bach's training pieces.
 
-    phrases : over their phrases, which have fewer notes than whole chorales and so, for
+    Parameters
+    ----------
+    voices : how many sing, 1-4: every set of so many of his four, each as one
+    phrases : over his phrases, which have fewer notes than whole chorales and so, for
         one, less entropy; else over whole chorales
     """
+    sets = np.array(list(combinations(range(QUARTET), voices)))
+    segments = _segments_of_bach(phrases)
+    values = {
+        name: np.concatenate([count(segment, sets) for segment in segments])
+        for name, count in COUNTED.items()
+        if voices > 1 or name not in OF_SEVERAL
+    }
+    return {name: (float(np.nanmean(v)), float(np.nanstd(v))) for name, v in values.items()}
+
+
+@cache
+def _segments_of_bach(phrases: bool) -> list[Segment]:
     pieces = load_corpus("train")
     if phrases:
         pieces = [part for piece in pieces if piece.phrases for part in cut_phrases(piece)]
-    segments, four = [Segment(piece) for piece in pieces], np.arange(4)[None]
-    values = {
-        name: np.concatenate([count(segment, four) for segment in segments])
-        for name, count in FEATURES.items()
-    }
-    return {name: (float(np.nanmean(v)), float(np.nanstd(v))) for name, v in values.items()}
+    return [Segment(piece) for piece in pieces]
 
 
 # ---------------------------------------------------------------- wishes
@@ -197,7 +205,7 @@ def wish_of(wished: Wished, features: Sequence[str] | None, *, count: int, phras
     """
     names = {wished} if isinstance(wished, str) else wished
     if features is None:
-        left_out = () if count == 4 else OF_FOUR if count > 1 else (*OF_FOUR, *OF_PAIRS)
+        left_out = GROWING if count > QUARTET else OF_SEVERAL if count == 1 else ()
         features = [name for name in BACH_LIKE if name not in left_out]
     elif not isinstance(names, set | Mapping) or "bach" not in names:
         raise ChoraleError("features: only the wish 'bach' asks for some")
@@ -207,12 +215,13 @@ def wish_of(wished: Wished, features: Sequence[str] | None, *, count: int, phras
         return _named(wished, features, count, phrases)
     if not isinstance(wished, Mapping) or not wished:
         raise ChoraleError(
-            f"wish: expected a name, weights of names or a function of a grid, got {wished!r}"
+            f"wish: expected a name, weights of names or a function of a grid, got {shown(wished)}"
         )
     parts = []
     for name, weight in wished.items():
         if isinstance(weight, bool | np.bool_) or not _is_number(weight) or np.isnan(weight):
-            raise ChoraleError(f"wish: weight of {name!r}: expected a number, got {shown(weight)}")
+            of = f"wish: weight of {shown(name)}"
+            raise ChoraleError(f"{of}: expected a number, got {shown(weight)}")
         one = _named(name, features, count, phrases)
         parts.append((weight * one.sign, one.count))
 
@@ -225,40 +234,46 @@ def wish_of(wished: Wished, features: Sequence[str] | None, *, count: int, phras
 def _named(name: object, features: Sequence[str], count: int, phrases: bool) -> Wish:
     if name == "bach":
         return _near_bach(features, count, phrases)
-    if not isinstance(name, str) or name not in WISHES:
-        raise ChoraleError(f"wish: expected {', '.join(WISHES)} or bach, got {name!r}")
-    _check_pairs(name, count)
+    name = choice(name, "wish", (*WISHES, "bach"))
+    _check_several(name, count)
     return WISHES[name]
 
 
-def _check_pairs(name: str, count: int) -> None:
-    if name in OF_PAIRS and count < 2:
-        raise ChoraleError(f"{name}: counts pairs of voices, and one alone has none")
+def _check_several(name: str, count: int) -> None:
+    if name in OF_SEVERAL and count < 2:
+        raise ChoraleError(f"{name}: is counted among several voices, got one alone")
 
 
 def _near_bach(features: Sequence[str], count: int, phrases: bool) -> Wish:
-    """How far a choice lies from Bach's mean, in his standard deviations."""
+    """How far a choice lies from the mean of Bach's sets of as many voices.
+
+    In his standard deviations; more than four voices are compared with his four.
+    """
     listed = [features] if isinstance(features, str) else features
-    names = list(listed) if isinstance(listed, Iterable) else [listed]
-    wrong = [name for name in names if not isinstance(name, str) or name not in FEATURES]
-    if wrong or not names or len(set(names)) < len(names):
-        known = ", ".join(FEATURES)
-        raise ChoraleError(f"features: expected some of {known}, each once, got {wrong or names}")
+    names = [choice(name, "features", tuple(COUNTED)) for name in items_of(listed) or [listed]]
+    if len(set(names)) < len(names):
+        raise ChoraleError(f"features: expected each once, got {shown(names)}")
     for name in names:
-        _check_pairs(name, count)
-    mean, spread = np.array([bach_spread(phrases)[name] for name in names]).T
+        _check_several(name, count)
+    bach = bach_moments(min(count, QUARTET), phrases)
+    mean, spread = np.array([bach[name] for name in names]).T
 
     def distance(segment: Segment, rows: np.ndarray) -> np.ndarray:
-        found = np.stack([FEATURES[name](segment, rows) for name in names], axis=1)
+        found = np.stack([COUNTED[name](segment, rows) for name in names], axis=1)
         return np.sqrt((((found - mean) / spread) ** 2).mean(1))
 
-    told = f"distance from Bach's {'phrases' if phrases else 'chorales'} in {', '.join(names)}"
-    return Wish(f"{told}, standard deviations", -1, distance)
+    pieces = f"Bach's {'phrases' if phrases else 'chorales'}"
+    if count < QUARTET:
+        pieces = f"any {count} voice{'s' * (count > 1)} of {pieces}"
+    elif count > QUARTET:
+        pieces += " of four voices"
+    told = f"distance from {pieces} in {', '.join(names)}, standard deviations"
+    return Wish(told, -1, distance)
 
 
 def _asked(wished: Callable[[np.ndarray], float], segment: Segment, rows: np.ndarray) -> np.ndarray:
     """What a caller's function says of each choice."""
-    answers = [wished(segment.grid[list(choice)]) for choice in rows]
+    answers = [wished(segment.grid[list(chosen)]) for chosen in rows]
     for answer in answers:
         if not _is_number(answer):
             raise ChoraleError(f"wish: expected the function's number, got {shown(answer)}")
@@ -286,9 +301,3 @@ def _members(rows: np.ndarray, voices: int) -> np.ndarray:
     members = np.zeros((len(rows), voices))
     np.put_along_axis(members, rows, 1, axis=1)
     return members
-
-
-def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Quotients; NaN where nothing is below."""
-    below = np.broadcast_to(below, np.shape(above))
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)

@@ -91,6 +91,20 @@ def test_kept_voices_stay(demo):
     assert after.provenance["ending"]["kept"] == ["soprano", "bass"]
 
 
+def test_notes_beyond_the_models_pitches_are_heard_an_octave_nearer(demo):
+    """As layers that spread octaves leave them: they stay, and the rest is written."""
+    chorale = demo["180.7"]
+    wide = chorale.grid + np.array([[24], [0], [0], [-12]])
+    piece = chorale.replace(grid=wide, onsets=chorale.onsets)
+    assert wide.max() > Uniform().pitches[1] and wide.min() < Uniform().pitches[0]
+    written = resolve_ending(Listening(), piece, rng=draw(), keep="soprano,bass", **QUICK).grid
+    assert np.array_equal(written[[0, 3]], wide[[0, 3]])
+    start = find_cadence(piece).start
+    assert np.array_equal(written[:, :start], wide[:, :start])
+    assert (written[1:3, start:] != wide[1:3, start:]).any()
+    assert ends_on_tonic(written, piece.tonic, piece.mode)
+
+
 def test_a_third_is_found_even_in_the_only_free_voice(demo):
     """Only the alto may bring it: none of few draws does by itself, so it is given one."""
     piece = demo["373"]  # G D B G

@@ -110,6 +110,8 @@ def test_near_bach_finds_bach_among_noise():
     [
         ({"keep": [5]}, lambda rows: 5 in rows),
         ({"keep": 2, "bass": True}, lambda rows: 2 in rows and (rows % 4 == 3).any()),
+        ({"keep": "bass"}, lambda rows: rows.tolist() == [3, 7, 11, 15]),
+        ({"keep": [-1]}, lambda rows: 15 in rows),
         ({"bass": True}, lambda rows: (rows % 4 == 3).any()),
         ({"parts": True}, lambda rows: len(set(rows % 4)) == 4),
         (
@@ -207,16 +209,19 @@ def test_nothing_given_is_changed():
         ({"lengths": [32, 40]}, "phrases of 72 steps for a piece of 96: 24 too few"),
         ({"lengths": 96}, "expected a list"),
         ({"wish": "loud"}, "wish: expected consonant"),
-        ({"wish": "bach", "features": ["loudness"]}, "features: expected some of"),
-        ({"keep": [16]}, "expected different rows 0-15"),
-        ({"keep": [1, 1]}, "expected different rows 0-15"),
-        ({"keep": [[0, 1]]}, "expected different rows 0-15"),
+        ({"wish": "bach", "features": ["loudness"]}, "features: expected dissonance"),
+        ({"count": np.arange(99)}, r"count: expected 1-16 of 16 voices, got array.{74}…$"),
+        ({"keep": [16]}, "keep: expected names such as soprano,bass or rows 0-15"),
+        ({"keep": [1, 1]}, "keep: a row comes twice"),
+        ({"keep": [1, -15]}, "keep: a row comes twice"),
+        ({"keep": [[0, 1]]}, "keep: expected names"),
+        ({"keep": "flute"}, "unknown voice 'flute'"),
+        ({"count": 3, "keep": "bass"}, "keep: 4 rows for a choice of 3"),
         ({"exact_limit": 0, "rng": 1}, "chance is asked for"),
         ({"rng": 1}, "chance is asked for"),
         ({"exact_limit": 10**9}, "exact_limit: expected a whole number, 0 to 1000000"),
-        ({"bass": "no"}, "bass: expected True or False, got 'no'"),
-        ({"parts": np.array([1, 0])}, "parts: expected True or False"),
-        ({"keep": "bass"}, "keep: expected rows, got 'bass'"),
+        ({"bass": "no"}, "bass: expected true or false, got 'no'"),
+        ({"parts": np.array([1, 0])}, "parts: expected true or false"),
         ({"keep": [0, 1, 2, 3, 4]}, "5 rows for a choice of 4"),
         ({"count": 3, "parts": True}, "expected multiples of 4, got 3 of 16"),
         ({"count": 13, "different": 4}, "at most 3 of 13 rows can change"),
@@ -224,7 +229,7 @@ def test_nothing_given_is_changed():
         ({"parts": True, "keep": [0, 4]}, "segment 1: no 4 of 16 voices were found"),
         ({"parts": True, "keep": [0, 4], "exact_limit": 0}, "no 4 of 16 voices were found"),
         ({"exact_limit": -1}, "exact_limit: expected"),
-        ({"count": 1}, "consonant: counts pairs of voices"),
+        ({"count": 1}, "consonant: is counted among several voices"),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(options, complaint):
@@ -235,12 +240,12 @@ def test_what_cannot_be_chosen_is_refused(options, complaint):
 @pytest.mark.parametrize(
     ("rows", "complaint"),
     [
-        ([0, 1, 2, 3], r"expected whole numbers \(segments, count\)"),
+        ([0, 1, 2, 3], r"expected whole numbers of shape \(segments, voices\)"),
         ([[0.5, 1]] * 3, "expected whole numbers"),
         ([[0, 1], [2, 3], [4]], "as many voices in each segment"),
-        ([[0, 1]] * 2, "expected 3, one a segment, got 2"),
-        ([[0, 16]] * 3, "expected 0-15, got 0 to 16"),
-        ([[1, 1]] * 3, "one row twice"),
+        ([[0, 1]] * 2, "expected some for each of 3 segments, got 2"),
+        ([[0, 16]] * 3, "row 16: expected 0-15"),
+        ([[1, 1]] * 3, "segment 1: row 1 comes twice"),
     ],
 )
 def test_rows_that_cannot_be_are_refused(rows, complaint):

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from coconet.chorale import Chorale, bar_steps, load_chorale, save_chorale
+from coconet.chorale import Chorale, bar_steps, clock, load_chorale, save_chorale
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 
@@ -195,3 +195,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ChoraleError, match="can't write"):
         save_chorale(Chorale(GRID), tmp_path / "file" / "a.npy")
+
+
+def test_minutes_and_seconds():
+    assert [clock(s) for s in (0, 59.6, 125)] == ["0:00", "1:00", "2:05"]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from coconet.chorale import save_chorale
+from coconet import transforms
+from coconet.chorale import Chorale, save_chorale
 from coconet.cli import main
 from coconet.commands.common import one_quartet, read_source
 from coconet.corpus import load_corpus, transpose
@@ -11,6 +12,8 @@ from coconet.errors import ChoraleError
 from coconet.reading import MAX_STEPS, assumptions
 from coconet.segment_files import save_segments
 from coconet.segments import to_segments
+from coconet.stepmap import StepMap, save_map
+from coconet.traced import Traced
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,18 @@ def test_true_pitches_are_read_as_they_are(in_c, tmp_path):
     assert np.array_equal(read_source(str(path), as_="S,A,T")[0].grid[:3], in_c.grid[:3])
 
 
+def test_the_key_of_a_bare_array_is_found(in_c, tmp_path):
+    path = tmp_path / "plain.npy"
+    np.save(path, transpose(in_c, 3).grid)
+    chorale, _, notes = read_source(str(path))
+    assert (chorale.tonic, chorale.mode, chorale.sharps) == (3, "major", -3)
+    assert "tonic" not in chorale.assumed and "sharps" in chorale.assumed
+    assert not any("tonic" in note for note in notes)
+    # What a sidecar says stands, even where the notes say otherwise.
+    told = save_chorale(in_c.replace(tonic=7, sharps=1), tmp_path / "told.npy")
+    assert read_source(str(told))[0].tonic == 7
+
+
 def test_what_is_not_surely_old_is_not_taken_for_it(tmp_path):
     path = tmp_path / "low.npy"
     np.save(path, np.full((4, 16), 45))
@@ -71,6 +86,15 @@ def test_an_array_may_hold_any_number_of_voices(in_c, tmp_path, voices, capsys):
     for number in (None, 1):
         with pytest.raises(ChoraleError, match=f"quartets of them, got {voices} voices"):
             one_quartet(chorale, number)
+
+
+def test_a_step_map_tells_its_pieces(tmp_path, capsys):
+    piece = Traced.begin(Chorale([[60, 62, 0, 64]], tempo=60.0))
+    where = StepMap.of(transforms.canon(piece, distance=4), source_tempo=120.0)
+    assert main(["info", str(save_map(where, tmp_path / "x.map.npz"))]) == 0
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:4])
+    assert said["result"] == "2 voices, 8 steps, 2.0 s"
+    assert said["source"] == "1 voices, 4 steps, 0.5 s"
 
 
 def test_an_array_may_be_long_but_not_for_a_model(in_c, tmp_path):

@@ -103,16 +103,21 @@ def test_repeated_phrases_come_again():
 
 
 @given(pieces(), st.data())
-def test_crop_is_the_corpus_crop(piece, data):
+def test_crop_against_a_slow_loop(piece, data):
     start = data.draw(st.integers(0, piece.steps - 1))
     end = data.draw(st.integers(start + 1, piece.steps))
-    expected = crop_chorale(piece, (start, end))
+    first, *others = columns(piece)[start:end]
     made = crop(Traced.begin(piece), span=[start, end])
-    assert columns(made.chorale) == columns(expected)
-    assert (made.chorale.fermatas == expected.fermatas).all()
-    assert made.chorale.phrases == expected.phrases
-    assert made.chorale.upbeat == expected.upbeat
+    assert columns(made.chorale) == [[(pitch, pitch != REST) for pitch, _ in first], *others]
+    assert made.chorale.fermatas.tolist() == piece.fermatas[start:end].tolist()
+    number = labels(piece)[start:end]
+    assert made.chorale.phrases == tuple(number.count(one) for one in sorted(set(number)))
+    upbeats = [(step - piece.upbeat) % piece.bar for step in range(start, start + piece.bar)]
+    assert made.chorale.upbeat == upbeats.index(0)
     assert_only_moved(made, piece)
+    assert (made.step == np.arange(start, end)).all()
+    corpus = crop_chorale(piece, (start, end))
+    assert (made.onsets == corpus.onsets).all() and made.chorale.phrases == corpus.phrases
 
 
 def test_the_first_bar_line_moves_along():
@@ -133,6 +138,23 @@ def test_named_spans():
     assert compress(grid, spans=[], factor=2).tolist() == grid.tolist()
 
 
+def test_named_spans_are_found_as_stretch_finds_them():
+    """Stretched spans compressed by the same name and options give the piece back."""
+    for options in (
+        {"tonic": "G", "mode": "major"},
+        {"tonic": "F", "mode": "minor", "below": 0.75, "spans": "in tune"},
+        {"tonic": "F", "mode": "major", "voices": "soprano,bass"},
+        {"tonic": "F", "mode": "major", "leave_out_last": True},
+    ):
+        options = {"spans": "challenging", **options}
+        table = stretch_table(BACH, factor=3, **options)
+        made = stretch(BACH, factor=3, **options)
+        assert len(table) and made.steps < 3 * BACH.steps
+        assert (compress(made, factor=3, **options).grid == BACH.grid).all()
+        twice = repeat(BACH, spans=table[:, :2], times=2)
+        assert columns(repeat(BACH, times=2, **options)) == columns(twice)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -140,6 +162,9 @@ def test_named_spans():
         (lambda: compress(LINE, spans="all", factor=0), "factor: .*got 0"),
         (lambda: repeat(LINE, spans="all", times=0), "times: .*got 0"),
         (lambda: repeat(LINE, spans=[[0, 2]], times=[1.5]), "times of span 0:2: .*got 1.5"),
+        (lambda: repeat(LINE, spans="all", times=2, tonic="D"), "tonic: counts only with spans="),
+        (lambda: compress(LINE, spans=[[0, 2]], factor=2, below=0.5), "below: counts only with"),
+        (lambda: repeat(LINE, spans="challenging", times=2, tonic="H"), "tonic 'H'"),
         (lambda: crop(LINE, span=[4, 4]), "span 4:4"),
         (lambda: crop(LINE, span="all"), "expected two steps"),
         (lambda: repeat(BACH, spans="all", times=100_000), "the limit is 4,000,000"),

@@ -173,6 +173,8 @@ def test_a_bass_has_a_basss_range():
     assert describe(grid, voices=[3])[column_of("beyond")] == 0
     assert describe(grid[3:])[column_of("beyond")] == 1
     assert describe(grid, voices=[3, 0])[column_of("crossings")] == 0
+    for told in ("bass", "B", -1, [3], range(3, 4)):
+        np.testing.assert_array_equal(describe(grid, voices=told), describe(grid, voices=3))
 
 
 def test_distance_counts_cells_that_differ():
@@ -197,6 +199,7 @@ def test_bachs_chorales_are_counted_once():
     assert bach.shape == (len(load_corpus("valid")), len(FEATURES))
     assert bach_features("valid", voices=range(4)) is bach and not bach.flags.writeable
     basses = bach_features("valid", voices=[3])
+    assert bach_features("valid", voices="bass") is basses
     chorale = load_corpus("valid")[5]
     np.testing.assert_array_equal(basses[5], describe(chorale, voices=[3]))
     middle = dict(zip(NAMES, np.median(bach, axis=0), strict=True))
@@ -224,6 +227,18 @@ def test_columns_have_names_of_several_forms():
     assert all(column_of(name) == place for place, name in enumerate(NAMES))
     assert NAMES[column_of("Pitch_Class ENTROPY")] == "pitch-class entropy"
     assert all(NAMES[column_of(alias)] == name for alias, name in ALIASES.items())
+    # What stands above a column in a table is a name of it, too.
+    for place, feature in enumerate(FEATURES):
+        assert column_of(" ".join(feature.heading)) == place
+    assert NAMES[column_of("notes a quarter")] == "density"
+
+
+def test_an_unknown_column_is_answered_in_a_short_line():
+    with pytest.raises(ChoraleError) as caught:
+        column_of("paralel fifths")
+    said = str(caught.value)
+    assert said.startswith("column 'paralel fifths': unknown; did you mean parallel fifths? ")
+    assert "report --columns" in said and len(said) < 120
 
 
 @pytest.mark.parametrize(
@@ -233,7 +248,9 @@ def test_columns_have_names_of_several_forms():
         (lambda: describe(np.full((4, 8), 200)), "not a MIDI pitch"),
         (lambda: describe(np.ones((4, 8), int), voices=[4]), "rows 0-3"),
         (lambda: describe(np.ones((4, 8), int), voices=[]), "rows 0-3"),
-        (lambda: describe(np.ones((4, 8), int), voices="bass"), "rows 0-3"),
+        (lambda: describe(np.ones((4, 8), int), voices="flute"), "unknown voice 'flute'"),
+        (lambda: describe(np.ones((3, 8), int), voices="bass"), "no bass among 3 voices"),
+        (lambda: describe(np.ones((4, 8), int), voices=[1, -3]), "a row comes twice"),
         (lambda: describe(np.ones((4, 8), int), original=np.ones((4, 9), int)), "piece's shape"),
         (lambda: describe(np.ones((6, 8), int), original=np.ones((4, 8), int)), "piece's shape"),
         (lambda: describe(np.ones((4, 8), int), original="a.npy"), "original"),
@@ -243,7 +260,7 @@ def test_columns_have_names_of_several_forms():
         (lambda: bach_features(voices=[7]), "rows 0-3"),
         (lambda: percentiles([1.0, 2.0], np.ones((3, 5))), "features of shape"),
         (lambda: column_of("entorpy"), "did you mean entropy"),
-        (lambda: column_of("zzz"), "expected one of pitch-class entropy"),
+        (lambda: column_of("zzz"), "expected one such as fifths"),
     ],
 )
 def test_bad_input_is_refused(act, complaint):

@@ -10,11 +10,11 @@ from coconet.chorale import Chorale
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 from coconet.grid import REST, onsets_of
-from coconet.traced import Traced
+from coconet.traced import NOWHERE, Traced
 from coconet.transforms.figures import arpeggiate, dropout
 from coconet.transforms.masks import fixed_mask
 from coconet.transforms.motion import canon
-from coconet.transforms.voices import double_voices, join_quartets
+from coconet.transforms.voices import choose_voices, double_voices, join_quartets
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,28 @@ def test_a_note_struck_again_begins_anew_at_the_same_pitch():
     assert held.onsets.tolist() == [[True, False, False, True, False, False]]
 
 
+def test_nothing_rings_on_into_another_section():
+    grid = [[60] * 4 + [62] * 4]
+    held = arpeggiate(grid, mask=[[0, 1, 0, 0]], sections=2, held=True)
+    assert held.tolist() == [[0, 60, 60, 60, 0, 62, 62, 62]]
+    # Of a note as long as both sections, the second's part begins with its own struck cell.
+    held = arpeggiate(Chorale([[60] * 8]), mask=[[0, 1, 0, 0]], sections=2, held=True)
+    assert held.grid.tolist() == [[0, 60, 60, 60, 0, 60, 60, 60]]
+    assert np.flatnonzero(held.onsets).tolist() == [1, 5]
+
+
+def test_nothing_rings_on_into_another_quartets_cells():
+    quartets = np.repeat([[60] * 4, [62] * 4], 4, axis=0)
+    joined = double_voices(join_quartets(Traced.begin(Chorale(quartets))))
+    held = arpeggiate(joined, mask=[[0, 1, 0, 0]], each="quartet", held=True)
+    assert held.grid.tolist() == [[0, 60, 60, 60, 0, 62, 62, 62]] * 8
+    # Back in a quartet after another, it doesn't ring on over what lies between.
+    rows = [[0], [4], [0]]
+    chosen = choose_voices(Traced.begin(Chorale(quartets)), rows=rows, lengths=[1, 1, 2])
+    held = arpeggiate(chosen, mask=[[[1, 0, 0]], [[1]]], each="quartet", held=True)
+    assert held.grid.tolist() == [[60, 62, 0, 0]]
+
+
 # ---------------------------------------------------------------- slow loops
 
 
@@ -103,15 +125,31 @@ def cut_slowly(grid, mask, skip):
     return result
 
 
-def ring_slowly(grid, cut):
-    """A struck note rings until its voice's next struck cell or rest."""
+def ring_slowly(grid, cut, parts=None):
+    """A struck note rings until its voice's next struck cell, rest or part."""
     result = []
-    for before, struck in zip(grid, cut, strict=True):
+    for before, struck, part in zip(grid, cut, parts or grid, strict=True):
         rings, row = REST, []
-        for pitch, sounds in zip(before, struck, strict=True):
-            rings = sounds if sounds or not pitch else rings
+        for step, (pitch, sounds) in enumerate(zip(before, struck, strict=True)):
+            enters = parts is not None and step and part[step] != part[step - 1]
+            rings = sounds if sounds or not pitch or enters else rings
             row.append(rings)
         result.append(row)
+    return result
+
+
+def cut_quartets_slowly(grid, quartets, mask, skip):
+    """A mask of one row laid along the steps at which there are cells of each quartet."""
+    result = [list(row) for row in grid]
+    for quartet in {number for row in quartets for number in row} - {NOWHERE}:
+        steps = [
+            step for step, column in enumerate(zip(*quartets, strict=True)) if quartet in column
+        ]
+        for voice, row in enumerate(quartets):
+            for place, step in enumerate(steps):
+                block, column = divmod(place, len(mask))
+                if row[step] == quartet and block % skip == 0 and not mask[column]:
+                    result[voice][step] = REST
     return result
 
 
@@ -157,11 +195,46 @@ def test_sections_are_pieces_of_their_own(data):
     edges = data.draw(st.sets(st.integers(1, piece.steps), max_size=3)) | {piece.steps}
     lengths = np.diff([0, *sorted(edges)]).tolist()
     parts = np.split(piece.grid, sorted(edges)[:-1], axis=1)
-    skip = data.draw(st.integers(1, 3))
+    options = {"skip": data.draw(st.integers(1, 3)), "held": data.draw(st.booleans())}
     specs = [data.draw(masks_of(Chorale(part))) for part in parts]
-    whole = arpeggiate(piece, mask=specs, skip=skip, sections=lengths)
-    made = [arpeggiate(part, mask=mask, skip=skip) for part, mask in zip(parts, specs, strict=True)]
+    whole = arpeggiate(piece, mask=specs, sections=lengths, **options)
+    made = [arpeggiate(part, mask=mask, **options) for part, mask in zip(parts, specs, strict=True)]
     assert np.array_equal(whole.grid, np.hstack(made))
+
+
+@st.composite
+def scrambled(draw):
+    """A stack whose quartets lie one after another, on top of each other, here and there."""
+    piece = Traced.begin(draw(pieces(voices=(4, 8, 12), most_steps=12)))
+    for move in draw(st.lists(st.sampled_from(["join", "double", "choose", "follow"]), max_size=3)):
+        if move == "join" and piece.voices % 4 == 0:
+            piece = join_quartets(piece)
+        elif move == "double":
+            piece = double_voices(piece)
+        elif move == "choose":
+            row = st.integers(0, piece.voices - 1)
+            rows = draw(st.lists(st.lists(row, min_size=4, max_size=4), min_size=1, max_size=3))
+            rows = rows[: piece.steps]
+            lengths = [1] * (len(rows) - 1) + [piece.steps - len(rows) + 1]
+            piece = choose_voices(piece, rows=rows, lengths=lengths)
+        elif move == "follow":
+            piece = canon(piece, distance=3, voices=[0, piece.voices - 1])
+    return piece
+
+
+@settings(max_examples=80)
+@given(scrambled(), st.data())
+def test_each_quartet_against_a_slow_loop(piece, data):
+    quartets = np.where(piece.voice == NOWHERE, NOWHERE, piece.voice // 4)
+    present = np.unique(quartets[quartets != NOWHERE])
+    widest = min([5, *(int((quartets == number).any(0).sum()) for number in present)])
+    mask = data.draw(st.lists(st.integers(0, 1), min_size=1, max_size=widest))
+    skip = data.draw(st.integers(1, 3))
+    expected = cut_quartets_slowly(piece.grid.tolist(), quartets.tolist(), mask, skip)
+    cut = arpeggiate(piece, mask=[mask], skip=skip, each="quartet")
+    assert cut.grid.tolist() == expected
+    held = arpeggiate(piece, mask=[mask], skip=skip, each="quartet", held=True)
+    assert held.grid.tolist() == ring_slowly(piece.grid.tolist(), expected, quartets.tolist())
 
 
 def test_equal_sections():
@@ -338,9 +411,13 @@ def test_dropout_falls_anywhere():
     [
         ({"mask": np.ones((4, 300))}, "300 steps wide for the piece of 240 steps"),
         ({"mask": [[1] * 81] * 4, "sections": 3}, "81 steps wide for section 1 of 80 steps"),
-        ({"mask": np.ones((3, 4))}, "3 rows for the piece of 4 voices; expected 4, or 1 for all"),
-        ({"mask": {"fixed": True}}, "16 rows for the piece of 4 voices"),
-        ({"mask": {"fixed": True}, "each": "quartet"}, "16 rows for quartet 1 of 4 voices"),
+        ({"mask": np.ones((3, 4))}, "but the piece has 4 voices here; expected 4, or 1 for all"),
+        (
+            {"mask": np.ones((4, 4)), "each": "quartet", "voices": "alto"},
+            "^mask: 4 rows, but quartet 1 has 1 voice here; expected 1$",
+        ),
+        ({"mask": {"fixed": True}}, "16 rows, but the piece has 4 voices"),
+        ({"mask": {"fixed": True}, "each": "quartet"}, "16 rows, but quartet 1 has 4 voices here"),
         ({"mask": [[1, 2]]}, "zeros and ones only, got 2"),
         ({"mask": [[1, -1]]}, "zeros and ones only, got -1"),
         ({"mask": "wave"}, "expected zeros and ones, got 'wave'"),

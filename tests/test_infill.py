@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mocks import Uniform
 
-from coconet.chorale import Chorale
+from coconet.chorale import Chorale, quartet
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 from coconet.infill import (
@@ -12,7 +12,6 @@ from coconet.infill import (
     changed_notes,
     choose_hidden,
     infill,
-    quartet,
     with_found_key,
 )
 

@@ -69,9 +69,29 @@ def test_labels_and_a_feature_that_bach_lacks():
     assert ax.get_title(loc="left") == "mine"
     told = [text.get_text() for text in figure.legends[0].get_texts()]
     assert not any(text.startswith("Bach's chorales") for text in told)
-    basses = report_of([chorale], groups="voices")
-    points = landscape(basses, axes=("range", "density")).axes[0].lines[0].get_xydata()
-    assert len(points) == 4 * len(bach_features("train"))  # each voice beside the same of his
+
+
+def test_voices_are_each_beside_the_same_of_bach():
+    """What is usual differs from voice to voice, so that no lines are drawn for all."""
+    axes, bach = ("range", "density"), len(bach_features("train"))
+    columns = [column_of(name) for name in axes]
+    voices = report_of(load_corpus("demo"), groups="voices")
+    figure = landscape(voices, axes=axes)
+    behind, *drawn = figure.axes[0].lines
+    assert len(behind.get_xydata()) == 4 * bach
+    strange = voices.strange[:, columns].any(1)
+    assert [len(line.get_xydata()) for line in drawn] == [(~strange).sum(), strange.sum()]
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert told[0] == f"Bach's chorales ({bach}, 4 sets of voices)"
+    assert told[1].startswith("within 95 % of Bach's same voices (") and len(told) == 3
+    assert not figure.axes[0].patches
+    # A melody can't be placed by dissonance, and those that can are like the same of his.
+    melody = np.vstack([C[:1], 0 * C[1:]])
+    some = landscape(report_of({"mine": load_corpus("demo")[0], "melody": melody}))
+    assert some.legends[0].get_texts()[0].get_text() == f"Bach's chorales ({bach})"
+    basses = landscape(report_of(load_corpus("demo"), groups="bass"), axes=axes)
+    assert len(basses.axes[0].lines) > 5 and len(basses.axes[0].patches) == 1
+    assert basses.legends[0].get_texts()[0].get_text() == f"Bach's chorales ({bach})"
 
 
 def test_names_are_written_as_they_are(recwarn):
@@ -80,6 +100,15 @@ def test_names_are_written_as_they_are(recwarn):
     told = {c.get_text() for c in figure.axes[0].get_children() if isinstance(c, Annotation)}
     assert told == {"$a_{1$", "two lines □"}
     assert not recwarn.list
+
+
+def test_long_names_keep_what_tells_them_apart():
+    chorales = load_corpus("demo")
+    title = "a-name-that-is-much-too-long-for-a-picture"
+    names = [f"{title}-{n}-replaced" for n in range(len(chorales))]
+    figure = landscape(report_of(chorales, names=names))
+    told = {c.get_text() for c in figure.axes[0].get_children() if isinstance(c, Annotation)}
+    assert told == {f"a…{n}-replaced" for n in range(len(chorales))}
 
 
 def test_the_longest_labels_of_axes_fit():
@@ -99,7 +128,7 @@ def test_the_longest_labels_of_axes_fit():
         ({"axes": ("notes",)}, "two different features"),
         ({"axes": "notes"}, "two different features"),
         ({"axes": ("entropy", "pitch-class entropy")}, "two different features"),
-        ({"axes": ("notes", "beauty")}, "expected one of"),
+        ({"axes": ("notes", "beauty")}, "'beauty': unknown"),
         ({"axes": ("notes", "distance")}, "no piece has both"),
         ({"labels": ("a", "b")}, "expected 1, one a row"),
     ],

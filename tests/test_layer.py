@@ -14,10 +14,8 @@ from coconet.transforms.layer import (
     TAKES,
     AnyPiece,
     as_traced,
-    choice,
     key_of,
     layer,
-    rows_of,
 )
 
 
@@ -54,50 +52,6 @@ def test_a_name_belongs_to_one_layer(monkeypatch):
         layer(same)
 
 
-@pytest.mark.parametrize(
-    ("voices", "rows"),
-    [
-        (None, [0, 1, 2, 3, 4, 5, 6, 7]),
-        ("bass", [3, 7]),
-        ("s, bass", [0, 3, 4, 7]),
-        (["S", "A"], [0, 1, 4, 5]),
-        (2, [2]),
-        (-1, [7]),
-        ([5, 0], [5, 0]),
-        (np.array([1, -2], np.int8), [1, 6]),
-    ],
-)
-def test_voices_by_name_or_row(voices, rows):
-    assert rows_of(voices, 8).tolist() == rows
-
-
-@pytest.mark.parametrize(
-    ("voices", "message"),
-    [
-        (8, "rows 0-7, got 8"),
-        ([], r"got \[\]"),
-        (["S", 1], r"got \['S', 1\]"),
-        (True, "got True"),
-        (1.0, "got 1.0"),
-        ({1, 2}, "got {1, 2}"),
-        (np.array([[1], [2]]), r"got array\(\[\[1\], \[2\]\]\)$"),
-        ([1, 1], "comes twice"),
-        ([7, -1], "comes twice"),
-        ("alto,a", "named twice"),
-        ("viola", "unknown voice"),
-    ],
-)
-def test_voices_that_are_none(voices, message):
-    with pytest.raises(ChoraleError, match=message):
-        rows_of(voices, 8)
-
-
-def test_a_voice_that_a_small_piece_lacks():
-    assert rows_of("alto", 2).tolist() == [1]
-    with pytest.raises(ChoraleError, match="no tenor among 2 voices"):
-        rows_of("alto,tenor", 2)
-
-
 def test_what_is_said_of_a_key_counts_and_what_is_assumed_is_found():
     g_major = np.array([[67, 69, 71, 72, 74, 76, 78, 79, 67]])
     assert key_of(as_traced(g_major)) == (7, "major")
@@ -112,10 +66,3 @@ def test_what_is_said_of_a_key_counts_and_what_is_assumed_is_found():
     for tonic in (12, -1, 1.5, True, "H", "", [0], np.array(0)):
         with pytest.raises(ChoraleError, match="tonic"):
             key_of(as_traced(g_major), tonic)
-
-
-@pytest.mark.parametrize("value", [None, 3, "", ["cut"], np.array(["cut", "keep"]), "Cut"])
-def test_a_word_of_some(value):
-    assert choice("cut", "way", ("cut", "keep")) == "cut"
-    with pytest.raises(ChoraleError, match="way: expected cut or keep, got "):
-        choice(value, "way", ("cut", "keep"))

@@ -77,7 +77,19 @@ def test_the_map_leads_from_the_result_to_the_source():
     assert plain == [[[0, 0], [8, 8]], [[20, 12], [28, 20]], [[33, 21], [252, 240]]]
     assert [text.get_text() for text in ax.texts] == ["×3", "×5"]
     assert ax.get_title(loc="left") == "Here: 240 steps become 252"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["challenging"]
     assert ax.get_xlim() == (0, 252) and ax.get_ylim() == (0, 240)
+
+
+def test_what_is_in_tune_is_not_shaded_as_what_is_challenging():
+    table = stretch_table(SCHMUECKE, spans="in tune", factor=2)
+    ax = stretch_map(table, SCHMUECKE.steps, label="in tune")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["in tune"]
+    assert shaded(ax) == []
+    spans = table[:, :2]
+    figure = spans_figure(SCHMUECKE, np.ones(240), spans, label="in tune")
+    assert shaded(figure.axes[0]) == []
+    assert figure.legends[0].get_texts()[-1].get_text() == "in tune"
 
 
 def test_the_map_of_no_stretch_is_a_line():
@@ -151,12 +163,12 @@ def test_stages_share_one_axis_of_time():
         (lambda: stretch_map(np.ones((2, 3)), 9), r"expected shape \(spans, 5\)"),
         (lambda: stretch_map(np.array([[0, 12, 2, 0, 24]]), 9), "ends at 12, the source at 9"),
         (lambda: masks_figure(np.full((4, 8), 2)), "mask 1: expected zeros and ones only"),
-        (lambda: masks_figure([np.ones((4, 8)), np.ones(3)]), "mask 2: expected"),
+        (lambda: masks_figure([np.ones((4, 8)), np.ones((4, 0))]), "mask 2: expected"),
         (lambda: masks_figure(np.ones((2, 4, 8)), names=["one"]), "expected 2, one a mask"),
         (lambda: masks_figure([]), "at least one mask"),
-        (lambda: choice_figure([0, 1], 4), r"whole numbers \(segments, count\)"),
+        (lambda: choice_figure([0, 1], 4), r"whole numbers of shape \(segments, voices\)"),
         (lambda: choice_figure([[0, 1], [2]], 4), "as many voices in each segment"),
-        (lambda: choice_figure([[0, 4]], 4), "expected 0-3, got 0 to 4"),
+        (lambda: choice_figure([[0, 4]], 4), "row 4: expected 0-3"),
         (lambda: choice_figure([[0, 1]], 4, lengths=[3, 4]), "expected 1, one a segment"),
         (lambda: stages_figure([]), "at least one"),
     ],

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
+import inspect
+import re
+import subprocess
+import sys
+
 import pytest
-from mocks import Uniform
+import soundfile
 
 from coconet import transforms
-from coconet.chain import Chain, Layer, load_chain, run_chain
+from coconet.chain import load_chain, run_chain
 from coconet.chorale import load_chorale, save_chorale
 from coconet.cli import main
-from coconet.commands.layering import ending_maker
+from coconet.closing import ending_of
 from coconet.corpus import crop, load_corpus
-from coconet.errors import ChoraleError
-from coconet.grid import REST
 from coconet.midi import read_midi
 from coconet.plots import Picture
 from coconet.segment_files import save_segments
 from coconet.segments import to_segments
 from coconet.stepmap import load_map
-from coconet.theory import parse_tonic
 
 BACH = next(chorale for chorale in load_corpus("demo") if chorale.bwv == "180.7")
 PIECE = crop(BACH, (0, 64))
@@ -82,7 +83,7 @@ def test_every_form_and_the_map(piece, walk, tmp_path, capsys):
     assert (made.grid == expected.chorale.grid).all()
     assert (made.onsets == expected.chorale.onsets).all()
     assert made.provenance["chain"] == chain.plain and made.provenance["source"] == str(piece)
-    assert made.title == PIECE.title and made.tempo == 240
+    assert made.title == "Schmücke dich, o liebe Seele: A short walk" and made.tempo == 240
     where = load_map(tmp_path / "piece-a_short_walk.map.npz")
     assert (where.voice == expected.map.voice).all() and (where.step == expected.map.step).all()
     assert where.source_tempo == 240 and where.shape == PIECE.grid.shape
@@ -102,9 +103,66 @@ def test_each_layer_is_kept(piece, walk, tmp_path, capsys, sketches):
         kept = load_chorale(tmp_path / f"{name}.npy")
         assert (kept.grid == stages[number - 1].chorale.grid).all()
         assert (kept.onsets == stages[number - 1].chorale.onsets).all()
+        assert kept.title == f"{PIECE.title}: A short walk, after {stages[number - 1].label}"
         assert len(read_midi((tmp_path / f"{name}.mid").read_bytes()).parts) == 4
         assert (tmp_path / f"{name}.png").exists()
     assert not list(tmp_path.glob("*-3-*")) and not list(tmp_path.glob("*.wav"))
+
+
+def test_each_layer_is_heard(piece, walk, tmp_path, capsys, monkeypatch, sketches):
+    stages = run_chain(load_chain(walk), PIECE.replace(tempo=240.0)).stages
+    longer = (stages[-1].chorale.seconds + 1) / 60  # than the result alone
+    monkeypatch.setattr("coconet.commands.layering.LONG_MINUTES", longer)
+    rest = [piece, "--chain", walk, "--out", tmp_path, "--tempo", 240, "--keep-all", "--name", "x"]
+    assert "minutes of sound take a while" in run(capsys, *rest).err
+    for name, stage in zip(("x-1-linger_here", "x-2-octave_shift", "x"), stages, strict=True):
+        sound = soundfile.info(tmp_path / f"{name}.wav")
+        assert stage.chorale.seconds < sound.duration < stage.chorale.seconds + 10  # it fades
+    run(capsys, *rest, "--no-audio", "--force")
+    assert not list(tmp_path.glob("*.wav"))
+
+
+def test_from_ten_layers_on_the_files_are_in_order(tmp_path, capsys, sketches):
+    path = tmp_path / "chain.yaml"
+    layers = "".join(f"\n- transpose: {{by: {1 - 2 * (n % 2)}}}" for n in range(11))
+    path.write_text(f"name: x\nlayers:{layers}\n", encoding="utf-8")
+    run(capsys, "C4:4", "--chain", path, "--keep-all", "--no-audio", "--out", tmp_path / "out")
+    kept = sorted(one.stem for one in (tmp_path / "out").glob("melody-x-*.npy"))
+    assert kept[0] == "melody-x-01-transpose" and kept[-1] == "melody-x-10-transpose_10"
+
+
+def test_what_changed_nothing_is_told(tmp_path, capsys, sketches):
+    path = tmp_path / "chain.yaml"
+    path.write_text("layers: [double_voices: {times: 1}, retrograde]\n", encoding="utf-8")
+    said = run(capsys, "C4:4 D4:4", "--chain", path, "--no-audio", "--out", tmp_path)
+    assert "note: double_voices changed nothing" in said.err
+    assert "retrograde changed nothing" not in said.err
+    assert "\nsource heard: of how many of the source's notes" in said.out
+
+
+def test_silence_is_refused_and_nothing_written(tmp_path, capsys):
+    path = tmp_path / "chain.yaml"
+    path.write_text("layers: [retrograde, dropout: {share: 1}]\n", encoding="utf-8")
+    line = refused(capsys, "C4:4", "--chain", path, "--out", tmp_path / "out")
+    assert line == "coconet chain: layer 2 (dropout): nothing sounds after it"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("melody", ["G2:4 A2:4 B2:8", "C3:8 D3", "E4:4 C4", "C6:4 E6", "C1:4 D1"])
+def test_a_slow_canon_of_a_melody_of_any_range(melody, tmp_path, capsys, sketches):
+    run(capsys, melody, "--chain", "slow_canon", "--no-audio", "--no-score", "--out", tmp_path)
+    made = load_chorale(tmp_path / "melody-slow_canon.npy")
+    assert made.voices == 4 and (made.grid > 0).any(1).all()
+    assert made.title == "Melody: slow canon"
+    assert not list(tmp_path.glob("*.musicxml")) and not list(tmp_path.glob("*.svg"))
+
+
+def test_no_model_is_loaded_without_an_ending(tmp_path):
+    code = "import sys; from coconet.cli import main; main(); sys.exit('torch' in sys.modules)"
+    words = ["chain", "C4:4", "--chain", "slow_canon", "--no-score", "--no-audio", "--out", "out"]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "melody-slow_canon.npy").exists()
 
 
 def test_a_seed_replaces_the_chains_own_and_gives_the_same_again(
@@ -207,6 +265,30 @@ def test_the_list_tells_every_layer_and_chain(capsys):
     assert "shipped chains: broken_chords, slow_canon, stop_and_linger" in said
 
 
+@pytest.mark.parametrize("name", [*transforms.LAYERS, "ending"])
+def test_one_layer_is_told_in_full(name, capsys):
+    said = run(capsys, "--list", name).out
+    assert (
+        said.startswith(f"{name}: ") and f"\n{said.splitlines()[1]}\n" in run(capsys, "--list").out
+    )
+    for hidden in ("rng", "True", "False", "Raises", ">>>", "Traced", "\n\n\n"):
+        assert hidden not in said
+    explained = said.split("\n\n", 1)[1]
+    function = {**transforms.LAYERS, "ending": ending_of}[name]
+    for one in inspect.signature(function).parameters.values():
+        if one.kind is one.KEYWORD_ONLY and one.name != "rng":
+            assert re.search(rf"\b{one.name}\b", explained), one.name
+
+
+def test_words_and_masks_are_told(capsys):
+    assert "'refuse', 'clamp'" in run(capsys, "--list", "transpose").out
+    assert (
+        "{shaded: {shape: [16, 18], zeros: 2, ones: 6}}" in run(capsys, "--list", "arpeggiate").out
+    )
+    assert "may stand before it or after it" in run(capsys, "--list", "ending").out
+    assert "unknown layer 'strech'; did you mean stretch?" in refused(capsys, "--list", "strech")
+
+
 def test_an_ending_of_the_shipped_model(piece, tmp_path, capsys, sketches):
     path = tmp_path / "close.yaml"
     path.write_text("layers:\n- ending: {tries: 1, passes: 2, keep: soprano}\n", encoding="utf-8")
@@ -218,42 +300,6 @@ def test_an_ending_of_the_shipped_model(piece, tmp_path, capsys, sketches):
     assert made.provenance["model"].startswith("chorales")
     path.write_text("layers:\n- ending: {trys: 1}\n", encoding="utf-8")
     assert "unknown option 'trys'; did you mean tries?" in refused(capsys, piece, *rest, "--force")
-
-
-def test_an_ending_knows_the_metre_and_the_key_of_its_piece():
-    waltz = PIECE.replace(time_signature="3/4", upbeat=4, tonic=parse_tonic("C"))
-    chain = Chain([Layer("ending", {"tries": 1, "passes": 2})])
-    made = run_chain(chain, waltz, callables={"ending": ending_maker(Uniform())}).chorale
-    changed = np.flatnonzero((made.grid != waltz.grid).any(0))
-    assert len(changed) and changed[0] >= 64 - 12 - 4
-    lowest = made.grid[3, -1]
-    assert lowest % 12 == 0 and lowest != REST
-    other = Chain([Layer("ending", {"tries": 1, "passes": 2, "tonic": "G", "mode": "minor"})])
-    made = run_chain(other, waltz, callables={"ending": ending_maker(Uniform())}).chorale
-    assert made.grid[3, -1] % 12 == 7
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"tries": 0}, "tries: expected a whole number, 1 or more, got 0"),
-        ({"tries": "many"}, "tries: expected a whole number"),
-        ({"passes": 1.5}, "passes: expected a whole number"),
-        ({"temperature": "hot"}, "temperature: expected a number, 0 or more, got 'hot'"),
-        ({"tilt": -1}, "tilt: expected a number"),
-        ({"keep": 3}, "keep: expected names of voices, got 3"),
-        ({"keep": "viola"}, "unknown voice 'viola'"),
-        ({"tonic": "H"}, "H"),
-        ({"mode": "dorian"}, "mode: expected major or minor, got 'dorian'"),
-        ({"span": [3]}, "span: expected two steps"),
-    ],
-)
-def test_an_ending_refuses(options, said):
-    chain = Chain([Layer("ending", options)])
-    with pytest.raises(ChoraleError) as refusal:
-        run_chain(chain, PIECE, callables={"ending": ending_maker(Uniform())})
-    assert said in str(refusal.value)
-    assert str(refusal.value).startswith("layer 1 (ending): ")
 
 
 def test_what_it_refuses(piece, walk, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Masks: exact shades, even changes, and what a chain's YAML may ask for."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coconet import places
 from coconet.errors import ChoraleError
+from coconet.transforms.figures import arpeggiate
 from coconet.transforms.masks import (
     changing_masks,
     fixed_mask,
@@ -31,6 +34,11 @@ def test_the_fixed_mask_is_a_wave():
     entries = (mask == 1) & (np.roll(mask, 1, axis=1) == 0)
     assert entries.argmax(1).tolist() == [3, 2, 1, 0, 5, 4, 3, 2, 7, 6, 5, 4, 1, 0, 7, 6]
     assert np.array_equal(fixed_mask(4), mask[:4])
+
+
+@pytest.mark.parametrize("voices", range(1, 21))
+def test_of_four_voices_and_more_of_the_wave_some_voice_always_sounds(voices):
+    assert fixed_mask(voices).any(axis=0).all() == (voices >= 4)
 
 
 def test_the_share_of_random_masks():
@@ -144,7 +152,9 @@ def test_masks_need_no_generator_where_nothing_is_drawn():
         (lambda: validate_mask([[float("nan")]]), "zeros and ones only, got nan"),
         (lambda: validate_mask([[0, 1], [1]]), "rows of unequal length"),
         (lambda: validate_mask([["x", "."]]), "expected zeros and ones, got"),
-        (lambda: validate_mask([0, 1]), r"expected shape \(voices, width\) or .*, got \(2,\)"),
+        (lambda: validate_mask(1), r"expected shape \(width,\), \(voices, width\) or .*, got \(\)"),
+        (lambda: validate_mask([0, 2]), "zeros and ones only, got 2 at row 0, step 1"),
+        (lambda: validate_mask([]), "expected shape"),
         (lambda: validate_mask([[]]), "expected shape"),
         (lambda: validate_mask(None), "expected zeros and ones, got None"),
         (lambda: mask_of("fixed"), "expected zeros and ones, got 'fixed'"),
@@ -163,3 +173,27 @@ def test_masks_need_no_generator_where_nothing_is_drawn():
 def test_bad_masks(call, message):
     with pytest.raises(ChoraleError, match=message):
         call()
+
+
+def test_a_flat_row_is_one_row():
+    assert validate_mask([1, 0]).tolist() == mask_of({"array": [1, 0]}).tolist() == [[1, 0]]
+    masks = mask_of({"changing": {"first": [1, 0], "last": [[0, 1]], "count": 2}}, rng())
+    assert masks.tolist() == [[[1, 0]], [[0, 1]]]
+    chord = [[60] * 4, [48] * 4]
+    made = arpeggiate(chord, mask=[1, 0])
+    assert made.tolist() == [[60, 0, 60, 0], [48, 0, 48, 0]]
+    assert arpeggiate(chord, mask=np.array([1, 0]), sections=2).tolist() == made.tolist()
+
+
+def test_the_forms_that_writers_of_chains_are_told_are_read():
+    told = (places.chains() / "README.md").read_text(encoding="utf-8")
+    forms = re.findall(r"^\| `([\[{].*?)` \|", told, re.MULTILINE)
+    read = [
+        yaml.safe_load(form.replace("MASK", "[[0, 1]]").replace("…", "[[0, 1]]")) for form in forms
+    ]
+    assert len(read) == 7
+    shapes = [mask_of(spec, rng()).shape for spec in read[:-1]]
+    assert shapes == [(1, 4), (4, 2), (4, 8), (16, 18), (16, 18), (8, 1, 2)]
+    quartets = np.full((12, 4), 60)
+    made = arpeggiate(quartets, mask=read[-1], each="quartet")
+    assert made.tolist() == [[0, 60, 0, 60]] * 12

@@ -62,6 +62,9 @@ def test_fermatas_stay_with_their_chords():
     assert np.flatnonzero(made.fermatas).tolist() == [3, 5]
     assert (retrograde(made).fermatas == piece.fermatas).all()
     assert (retrograde(retrograde(BACH)).fermatas == BACH.fermatas).all()
+    # Within a held chord: it comes back on the chord's last step.
+    within = retrograde(retrograde(Chorale([[60, 60, 60, 62]], fermatas=[0, 1, 0, 0])))
+    assert np.flatnonzero(within.fermatas).tolist() == [2]
 
 
 # ---------------------------------------------------------------- slower, quicker
@@ -175,6 +178,16 @@ def test_canon_by_hand():
     assert canon(grid, voices="alto", distance=3).tolist() == [[60, 0, 0, 0, 0], [0, 0, 0, 60, 0]]
 
 
+def test_a_canon_of_the_highest_voice_that_sings():
+    melody = np.array([[0, 0], [0, 0], [0, 0], [43, 45]])
+    assert canon(melody, voices="highest", distance=1).tolist() == [[43, 45, 0], [0, 43, 45]]
+    soprano = canon(BACH, voices="soprano", distance=16)
+    assert (canon(BACH, voices="highest", distance=16).grid == soprano.grid).all()
+    # One leader that sings is enough, and of silence a canon is silent.
+    assert canon(melody, voices="alto,bass", distance=1).shape == (4, 3)
+    assert not canon(np.zeros((2, 3), int), voices="alto", distance=1).any()
+
+
 @pytest.mark.parametrize(
     ("key", "interval", "pitches", "expected"),
     [
@@ -212,6 +225,14 @@ def test_a_tonal_canon_of_bach_stays_in_the_key():
         (lambda: augment(BACH, by=100_000), "the limit is 4,000,000"),
         (lambda: diminish(LINE, by=-2), "by: .*got -2"),
         (lambda: diminish(LINE, by=True), "by: .*got True"),
+        (
+            lambda: canon([[0], [0], [0], [43]], voices="soprano", distance=1),
+            "^canon: soprano rests throughout; bass sings: choose it with voices$",
+        ),
+        (
+            lambda: canon([[0], [60], [0]], voices=[2, 0], distance=1),
+            "^canon: tenor, soprano rest throughout; alto sings",
+        ),
         (lambda: canon(LINE, distance=0), "distance: .*got 0"),
         (lambda: canon(LINE, distance=2.0), "distance: .*got 2.0"),
         (lambda: canon(LINE, distance=1, followers=0), "followers: .*got 0"),
@@ -223,7 +244,8 @@ def test_a_tonal_canon_of_bach_stays_in_the_key():
         (lambda: canon(LINE, distance=1, voices=np.array(0)), r"voices: .*got array\(0\)"),
         (lambda: canon(LINE, distance=1, interval=b"a"), "interval: .*got b'a'"),
         (lambda: canon(LINE, distance=1, tonal="no"), "tonal: expected true or false"),
-        (lambda: canon(LINE, distance=1, tonic="H"), "tonic 'H'"),
+        (lambda: canon(LINE, distance=1, tonal=True, tonic="H"), "tonic 'H'"),
+        (lambda: canon(LINE, distance=1, tonic="D"), "tonic: counts only with tonal=True, got 'D'"),
         (lambda: canon(LINE, distance=1, beyond=np.ones(2)), "beyond: expected refuse, clamp"),
         (lambda: canon(LINE, distance=1, beyond="clam"), "did you mean clamp?"),
         (lambda: canon(LINE, distance=1, interval=64), "E4 would become .* MIDI 128"),

@@ -78,6 +78,11 @@ def test_lengths_are_checked(demo, lengths, message):
             check()
 
 
+def test_a_piece_without_a_title_is_not_named(demo):
+    with pytest.raises(ChoraleError, match=r"^lengths: phrases of 239 steps for a piece of 240"):
+        validate_lengths([239], demo["180.7"].replace(title=""))
+
+
 def test_lengths_of_a_narrow_dtype_add_up(demo):
     assert validate_lengths(np.array([200, 40], np.uint8), demo["180.7"]) == (200, 40)
     with pytest.raises(ChoraleError, match="phrases of 496 steps"):

@@ -195,6 +195,31 @@ def test_tonal_by_default_keeps_the_range_and_turns_back(demo):
     assert same_notes(diatonic, turned)
 
 
+@pytest.mark.parametrize("bwv", ["180.7", "140.7", "244.3"])
+def test_tonal_inversion_of_an_array_turns_back_with_key_and_axis(demo, bwv):
+    """Chromatic notes and all: without them given, another key or axis may be found."""
+    piece = demo[bwv]
+    told = {"kind": "tonal", "tonic": piece.tonic, "mode": piece.mode, "axis": "F4"}
+    back = invert(invert(piece.grid, **told), **told)
+    inside = in_scale(piece.grid, piece.tonic, piece.mode)
+    assert not inside.all() and np.array_equal(back[inside], piece.grid[inside])
+    # What comes back of the others are notes outside the key, or their lower neighbours.
+    lost = piece.grid[~inside].astype(int) - back[~inside]
+    assert set(lost[piece.grid[~inside] != REST].tolist()) <= {0, 1}
+
+
+def test_an_inverted_array_may_be_found_in_another_key(demo):
+    """Why the key must be given to come back, as the help says."""
+    grid = demo["180.7"].grid
+    turned = invert(grid, kind="tonal")
+    assert (find_key(grid), find_key(turned)) == ((5, "major"), (0, "major"))
+    inside = in_scale(grid, 5, "major")
+    again = invert(turned, kind="tonal")
+    assert not np.array_equal(again[inside], grid[inside])
+    again = invert(turned, kind="tonal", tonic="F", mode="major")
+    assert np.array_equal(again[inside], grid[inside])
+
+
 # ---------------------------------------------------------------- octaves
 
 
@@ -361,14 +386,21 @@ def test_bachs_chromatic_notes_give_way_without_new_dissonance(demo):
         (lambda c: transpose(c, to=12), "to: expected a tonic 0-11 or a name, got 12"),
         (lambda c: transpose(c, to=True), "to: expected a tonic"),
         (lambda c: transpose(c, by=1, voices=[4]), "voices: expected"),
-        (lambda c: transpose(c, by=60), r"soprano at step \d+: .* outside 1-127 .*'clamp'.*'skip'"),
+        (
+            lambda c: transpose(c, by=60),
+            r"soprano at step \d+: .* outside 1-127 .*: clamp .*: skip",
+        ),
         (lambda c: transpose(c, by=9, highest="G5"), "outside 1-79"),
         (lambda c: transpose(c, by=9, beyond="wrap"), "beyond: expected refuse, clamp or skip"),
         (lambda c: transpose(c, by=1, voices=[3, 3]), r"voices: a row comes twice in \[3, 3\]"),
         (lambda c: transpose(c, by=1, voices=np.array(3)), r"voices: .*got array\(3\)"),
         (lambda c: transpose(c.grid[:3], by=1, voices="A,B"), "no bass among 3 voices"),
-        (lambda c: transpose(c, by=1, tonic="H"), "tonic 'H'"),
-        (lambda c: invert(c, mode={}), r"mode: expected major or minor, got \{\}"),
+        (lambda c: transpose(c, to="C", tonic="H"), "tonic 'H'"),
+        (lambda c: transpose(c, by=1, tonic="D"), "tonic: counts only with to=TONIC, got 'D'"),
+        (lambda c: transpose(c, by=1, mode="minor"), "mode: counts only with to=TONIC"),
+        (lambda c: invert(c, kind="tonal", mode={}), r"mode: expected major or minor, got \{\}"),
+        (lambda c: invert(c, tonic="F#"), "tonic: counts only with kind='tonal', got 'F#'"),
+        (lambda c: invert(c, mode="minor"), "mode: counts only with kind='tonal'"),
         (lambda c: invert(c, kind=np.ones(2)), "kind: expected real or tonal"),
         (lambda c: invert(c, kind="modal"), "kind: expected real or tonal, got 'modal'"),
         (lambda c: invert(c, axis=60.25), "axis: expected a MIDI pitch 1-127, a half or a name"),
@@ -385,7 +417,7 @@ def test_bachs_chromatic_notes_give_way_without_new_dissonance(demo):
         (lambda c: octave_shift(c, clump=1.5, rng=rng()), "clump: expected a whole number"),
         (lambda c: octave_shift(c, octaves=11, rng=rng()), "octaves: expected .* -10 to 10"),
         (lambda c: octave_shift(c, each="bar", rng=rng()), "each: expected step or note"),
-        (lambda c: octave_shift(c, octaves=5, share=1, rng=rng()), "beyond='clamp'"),
+        (lambda c: octave_shift(c, octaves=5, share=1, rng=rng()), "beyond: clamp"),
         (lambda c: bass_drop(c, share=-0.1, rng=rng()), "share: expected a number from 0 to 1"),
         (lambda c: bass_drop(c), "rng=numpy.random.default_rng"),
         (lambda c: bass_drop(c, octaves=None, rng=rng()), "octaves: expected a whole number"),

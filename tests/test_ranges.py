@@ -24,7 +24,7 @@ def test_by_hand():
         fit_range(piece, moved, "refuse", 36, 75)
     assert str(error.value) == (
         "soprano at step 1: C4 would become C6, MIDI 84, outside 36-75 (and 1 more); "
-        "beyond='clamp' takes the nearest octave inside, beyond='skip' leaves the note as it was"
+        "beyond: clamp takes the nearest octave inside, beyond: skip leaves the note as it was"
     )
 
 

@@ -1,6 +1,8 @@
 """`coconet report`: a row a piece, a set beside Bach's, folders with anything in them."""
 
 import csv
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ from coconet.cli import main
 from coconet.corpus import load_corpus
 from coconet.features import FEATURES, describe
 from coconet.metrics import METRICS
-from coconet.reports import LINE, report_of
+from coconet.reports import report_of
 from coconet.segment_files import save_segments
 from coconet.segments import to_segments
+from coconet.tables import LINE
 
 C = np.repeat([[72], [67], [64], [48]], 16, axis=1)
 
@@ -71,7 +74,7 @@ def test_pieces_are_filtered_sorted_cut_and_drawn(folder, tmp_path, capsys):
     table, picture = tmp_path / "table.csv", tmp_path / "picture.png"
     out = run(
         capsys, folder, C_file(tmp_path), "--where", "entropy > 2.8 or notes = 4",
-        "--sort", "density", "--ascending", "--rows", 2, "--csv", table,
+        "--sort", "density", "--ascending", "--top", 2, "--csv", table,
         "--picture", picture, "--axes", "density, range",
     ).out  # fmt: skip
     pieces = {f"bwv{chorale.bwv}": chorale for chorale in load_corpus("demo")} | {"c": C}
@@ -107,7 +110,20 @@ def test_groups_and_an_original(tmp_path, capsys):
     wanted = describe(changed, original=chorale, voices=range(4, 8))[-1]
     assert float(rows["stack · quartet 2"]["distance"]) == pytest.approx(wanted, rel=1e-5)
     assert rows["other"]["distance"] == "" and "no distance for 1 of 2 pieces" in told
-    assert "stack · 0:8" in run(capsys, tmp_path / "stack.npy", "--groups", "0:8").out
+    out = run(capsys, tmp_path / "stack.npy", "--groups", "0:8,bass").out
+    assert "stack · 0:8" in out and "stack · bass" in out
+
+
+def test_columns_may_be_called_by_their_headings(folder, tmp_path, capsys):
+    table, picture = tmp_path / "table.csv", tmp_path / "picture.png"
+    out = run(
+        capsys, folder, "--sort", "notes a quarter", "--csv", table, "--picture", picture,
+        "--where", "parallel fifths < 99 and polyph. rate >= 0 or beyond range > 2",
+        "--axes", "beyond range,from the original", "--original", "bwv:373",
+    ).out  # fmt: skip
+    assert "fifths < 99 and polyphony rate >= 0 or beyond > 2" in out
+    density = [float(row["density"]) for row in rows_of(table)]
+    assert density == sorted(density, reverse=True) and picture.exists()
 
 
 # ---------------------------------------------------------------- folders
@@ -115,7 +131,8 @@ def test_groups_and_an_original(tmp_path, capsys):
 
 def test_a_folder_may_hold_other_things(folder, tmp_path, capsys):
     save_chorale(load_corpus("demo")[0], tmp_path / "good.npy")
-    (tmp_path / "good.mid").touch()  # another form of what is read: not worth a word
+    for form in (".mid", ".map.npz", ".score.musicxml"):  # what is read, too: not worth a word
+        (tmp_path / f"good{form}").touch()
     for name in ("notes.txt", "alone.mid", ".hidden.npy"):
         (tmp_path / name).touch()
     np.save(tmp_path / "hidden-cells.npy", np.ones((4, 8), bool))
@@ -126,11 +143,11 @@ def test_a_folder_may_hold_other_things(folder, tmp_path, capsys):
     np.save(tmp_path / ".cache" / "good.npy", C)
     said = run(capsys, tmp_path)
     assert "other files skipped: 2 (.mid, .txt)" in said.err
-    assert "1 below it, which --deep reads" in said.err
+    assert "--deep also reads 1 folder below it" in said.err
     assert "left out" in said.err and "booleans" in said.err and "not a .npy file" in said.err
     assert "good " in said.out and "hidden" not in said.out
     deep = run(capsys, tmp_path, "--deep")
-    assert "below/deeper/good " in deep.out and "arrays left out" not in deep.err
+    assert "below/deeper/good " in deep.out and "--deep" not in deep.err
     twice = run(capsys, tmp_path / "good.npy", tmp_path / "below" / "deeper" / "good.npy").out
     assert "good (1) " in twice and "good (2) " in twice
 
@@ -189,6 +206,30 @@ def test_a_large_set_has_a_row_for_every_piece_only_where_asked(tmp_path, capsys
     assert "n3" in run(capsys, tmp_path, "--against-bach", "--each").out
 
 
+@pytest.mark.parametrize("option", ["--against-bach", "--nearest"])
+def test_a_piece_that_cannot_be_compared_is_named_and_left_out(option, tmp_path, capsys):
+    for chorale in load_corpus("demo")[:2]:
+        save_chorale(chorale, tmp_path / f"bwv{chorale.bwv}.npy")
+    np.save(tmp_path / "five.npy", np.vstack([C, C[:1]]))
+    said = run(capsys, tmp_path, option)
+    assert said.err.count(f"{option} leaves out five: expected") == 1
+    if option == "--against-bach":
+        assert "all 2 " in said.out and "five" not in said.out
+    else:  # it has its row of features all the same
+        features, passages = said.out.split("nearest 32 steps")
+        assert "five " in features and "five" not in passages and "bwv140.7 " in passages
+    assert main(["report", str(tmp_path / "five.npy"), option]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("coconet report: five: expected")
+
+
+def test_a_piece_too_short_for_a_passage_is_left_out(tmp_path, capsys):
+    save_chorale(load_corpus("demo")[0], tmp_path / "good.npy")
+    np.save(tmp_path / "short.npy", C[:, :8])
+    said = run(capsys, tmp_path, "--nearest")
+    assert "--nearest leaves out short: expected at least 8 whole beats, got 2" in said.err
+    assert "good " in said.out.split("nearest 32 steps")[1]
+
+
 # ---------------------------------------------------------------- more
 
 
@@ -229,13 +270,17 @@ def test_columns_are_told(capsys):
         (["--columns", "--sort", "notes"], "--sort: expected the pieces"),
         (["{tmp}"], "found none"),
         (["{tmp}/none.npy"], "no such file"),
+        (["{tmp}/none"], "no such file or folder"),
         (["bwv:140.7", "--seed", "-1"], "--seed"),
         (["bwv:140.7", "--csv", "{tmp}"], "folder"),
         (["bwv:140.7", "--sort", "entorpy"], "did you mean entropy"),
         (["bwv:140.7", "--where", "entropy"], "expected a column"),
         (["bwv:140.7", "--where", "notess > 3"], "did you mean notes"),
-        (["bwv:140.7", "--rows", "0"], "1 or more"),
+        (["bwv:140.7", "--top", "0"], "1 or more"),
+        (["bwv:140.7", "--groups", "4:0"], "the first row before the end"),
+        (["bwv:140.7", "--sort", "zzz"], "coconet report --columns lists all"),
         (["bwv:140.7", "--groups", "0:8"], "voices of bwv:140.7"),
+        (["bwv:140.7", "--groups", "flute"], "names of voices such as bass"),
         (["bwv:140.7", "--original", "{tmp}/none.npy"], "no such file"),
         (["bwv:140.7", "--axes", "notes,density"], "expected --picture"),
         (["bwv:140.7", "--csv", "{tmp}/a.csv", "--picture", "{tmp}/a.gif"], "ends in .png"),
@@ -278,4 +323,15 @@ def test_a_folder_without_a_chorale_says_why(tmp_path, capsys):
     (tmp_path / "below").mkdir()
     (tmp_path / "cells.npy").rename(tmp_path / "below" / "cells.npy")
     assert main(["report", str(tmp_path)]) == 2
-    assert "found none (1 below it, which --deep reads)" in capsys.readouterr().err
+    assert "found none (--deep also reads 1 folder below it)" in capsys.readouterr().err
+
+
+def test_folders_below_are_only_looked_into_where_asked(tmp_path, capsys, monkeypatch):
+    save_chorale(load_corpus("demo")[0], tmp_path / "good.npy")
+    (tmp_path / "below").mkdir()
+    looked, scan = [], os.scandir
+    monkeypatch.setattr("os.scandir", lambda path: looked.append(Path(path).name) or scan(path))
+    run(capsys, tmp_path)
+    assert "below" not in looked
+    run(capsys, tmp_path, "--deep")
+    assert "below" in looked

@@ -83,6 +83,12 @@ def test_groups_are_compared_with_the_same_voices_of_bach():
     listed = report_of([stack], groups=[[5, 0], [7]])
     assert listed.names == ("piece 1 · 0 5", "piece 1 · 7")
     assert report_of([stack], groups=np.array([[0, 5]])).names == listed.names[:1]
+    # Voices have their names, as everywhere: those of every quartet.
+    basses = report_of({"it": stack}, groups="bass, 0:4")
+    assert basses.names == ("it · bass", "it · 0:4") and basses.voices == ((3,), (0, 1, 2, 3))
+    np.testing.assert_array_equal(basses.values[0], describe(stack, voices=[3, 7]))
+    for groups in (["bass"], [["bass"]], [[3, -1]]):
+        np.testing.assert_array_equal(report_of([stack], groups=groups).values, basses.values[:1])
     assert report_of([chorale], groups="quartets").names == (chorale.title,)
     assert "same voices" in voices.text() and "same voices" not in quartets.text()
     # A voice that never sounds, such as those that a melody lacks, is like none of his.
@@ -102,8 +108,8 @@ def test_distances_stand_where_shapes_fit(pieces):
     assert distances["bwv373"] == 0 and distances["shifted"] == share
     assert distances["stack"] == share / 2 and np.isnan(distances["bwv180.7"])
     assert "no distance for 5 of 8 pieces" in report.notes[0]
-    assert report.shown() == FEATURES
-    assert "distance" not in {feature.name for feature in report_of(pieces).shown()}
+    assert report.columns == FEATURES
+    assert "distance" not in {feature.name for feature in report_of(pieces).columns}
 
 
 def test_text_fits_a_terminal_and_tells_every_number(report):
@@ -114,7 +120,7 @@ def test_text_fits_a_terminal_and_tells_every_number(report):
     assert blocks == len(text.split("\n\n")) - 1
     for name in report.names:
         assert sum(line.startswith(f"{name} ") for line in lines) == blocks, name
-    assert all(feature.heading[1] in text for feature in report.shown())
+    assert all(feature.heading[1] in text for feature in report.columns)
     dissonance, among = (
         told[1, column_of("dissonance")] for told in (report.values, report.percentiles)
     )
@@ -143,8 +149,26 @@ def test_long_names_lose_their_middle():
     assert "a-chorale-" in text and "…" in text and "-version-012 " in text
 
 
+def test_names_of_groups_keep_what_tells_them_apart():
+    stack = np.vstack([C, C])
+    ends = ("first-of-all-my-versions-replaced", "other-of-all-my-versions-replaced")
+    text = report_of({f"a-title-of-some-length-{end}": stack for end in ends}, groups="quartets")
+    heads = {line[:27].strip() for line in text.text(width=80).splitlines() if "quartet" in line}
+    assert heads == {
+        f"a…{end} · quartet {n}" for end in ("first-of-al…", "other-of-al…") for n in (1, 2)
+    }
+
+
+def test_the_note_says_how_equal_ones_count():
+    """Nothing beyond its range is as usual in Bach: not 0 of a hundred, though none lies below."""
+    report, column = report_of([C]), column_of("beyond")
+    assert report.values[0, column] == 0 == bach_features("train")[:, column].min()
+    assert report.percentiles[0, column] > 40
+    assert "lie below, equal ones counted half" in report.table().notes[0]
+
+
 def test_a_table_marks_what_is_not_usual_in_bach(pieces, report):
-    table = feature_table(pieces, sort="notes", where="notes > 0", rows=3, caption="mine")
+    table = feature_table(pieces, sort="notes", where="notes > 0", top=3, caption="mine")
     order = report.sorted_by("notes").names[:3]
     assert [row[0] for row in table.rows] == [*order, "95 % of Bach's"]
     assert table.header[1] == "pitch-class entropy, bits"
@@ -152,6 +176,8 @@ def test_a_table_marks_what_is_not_usual_in_bach(pieces, report):
     assert table.caption == "mine"
     # A report shows itself so, at the end of a notebook's cell.
     assert report._repr_html_() == report.table()._repr_html_() and repr(report) == report.text()
+    named = feature_table([C], names=["mine"], split="valid")
+    assert named.rows[0][0] == "mine" and "(valid split)" in named.notes[0]
     row = report.names.index(order[0])
     strange = {1 + k for k in np.flatnonzero(report.strange[row])}
     assert {column for line, column in table.marked if line == 0} == strange
@@ -180,22 +206,27 @@ def test_the_csv_holds_every_number(report):
         (lambda: report_of([C, C], names=["one"]), "names: expected 2"),
         (lambda: report_of({"mine": np.ones((4, 8, 2), int)}), "mine: expected shape"),
         (lambda: report_of([C], original=C[:, None]), "original: expected shape"),
-        (lambda: report_of([C], groups="octets"), "quartets, voices, or ranges"),
+        (lambda: report_of([C], groups="octets"), "quartets, voices, names of voices"),
+        (lambda: report_of([C[:3]], groups="bass"), "groups of piece 1: no bass among 3 voices"),
+        (lambda: report_of([C], groups=[["flute"]]), "unknown voice 'flute'"),
+        (lambda: report_of([C], groups=[None]), "lists of rows or names"),
+        (lambda: report_of([C], groups=[0, 1]), "lists of rows or names"),
         (lambda: report_of({"mine": C}, groups="0:8"), "within 0:4, the voices of mine"),
-        (lambda: report_of([C], groups="2:2"), "within 0:4"),
+        (lambda: report_of([C], groups="2:2"), "first row before the end"),
+        (lambda: report_of([C], groups="4:0"), "groups 4:0: expected the first row before"),
         (lambda: report_of([C], groups=[[0, 4]]), "rows 0-3"),
         (lambda: report_of([C], groups=[[]]), "rows 0-3"),
-        (lambda: report_of([C], groups=[3]), "rows 0-3"),
-        (lambda: report_of([C], groups=3), "rows 0-3"),
+        (lambda: report_of([C], groups=[3]), "lists of rows"),
+        (lambda: report_of([C], groups=3), "lists of rows"),
         (lambda: report_of([C], groups=[]), "rows 0-3"),
-        (lambda: report_of([C], groups=[["a", 1]]), "rows 0-3"),
+        (lambda: report_of([C], groups=[["a", 1]]), "groups of piece 1: expected .* rows 0-3"),
         (lambda: report_of([C], groups=[[1, 1]]), "a row comes twice"),
         (lambda: report_of([C], split=["train"]), "split"),
         (lambda: report_of([C]).where(None), "expected one such as"),
         (lambda: feature_table([C], where=""), "expected one such as"),
         (lambda: report_of([C], split="mine"), "split"),
-        (lambda: report_of([C]).sorted_by("beauty"), "expected one of"),
-        (lambda: report_of([C]).where("beauty > 3"), "expected one of"),
+        (lambda: report_of([C]).sorted_by("beauty"), "column 'beauty': unknown"),
+        (lambda: report_of([C]).where("beauty > 3"), "column 'beauty': unknown"),
         (lambda: report_of([C]).head(0), "1 or more"),
         (lambda: report_of([C]).head(2.5), "1 or more"),
     ],

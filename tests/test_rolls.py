@@ -12,7 +12,6 @@ from coconet.plots import Picture
 from coconet.rolls import (
     STACKED,
     UNISONS,
-    clock,
     lanes,
     outlined,
     pitch_range,
@@ -125,7 +124,3 @@ def test_the_range_of_pitches_has_a_margin():
     pieces = [Chorale(np.array([[60, 0]])), Chorale(np.array([[72]]))]
     assert pitch_range(pieces) == (58, 74)
     assert pitch_range([Chorale(np.zeros((1, 1), int))]) == (48, 72)
-
-
-def test_minutes_and_seconds():
-    assert [clock(s) for s in (0, 59.6, 125)] == ["0:00", "1:00", "2:05"]

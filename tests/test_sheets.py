@@ -1,16 +1,18 @@
 """Contact sheets: each version has its place, and the page its limits."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
 from coconet.candidates import describe
+from coconet.chorale import clock
 from coconet.colours import voice_colour
 from coconet.corpus import crop, load_corpus
 from coconet.errors import ChoraleError
 from coconet.grid import notes_of
 from coconet.plots import save_figure
-from coconet.rolls import clock
 from coconet.sheets import (
     KEPT,
     PAGE,
@@ -92,6 +94,21 @@ def test_the_quartets_of_a_stack_stand_below_each_other(pieces):
     titles = [ax.get_title(loc="left") for ax in rolls(figure)]
     assert titles == ["Quartet 1", "Quartet 2", "Quartet 3"]
     assert figure.get_suptitle() == "Three"
+
+
+def test_pitch_names_have_room(pieces):
+    stack = pieces[0].replace(
+        grid=np.vstack([pieces[0].grid] * 2), onsets=np.vstack([pieces[0].onsets] * 2)
+    )
+    wide = stack.grid.copy()
+    wide[0][wide[0] > 0] += 24
+    for piece in (stack.replace(grid=wide), pieces[0]):
+        figure = quartets_figure(piece)
+        figure.canvas.draw()
+        for ax in rolls(figure):
+            boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+            assert len(boxes) >= 3
+            assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
 
 
 def test_a_long_piece_is_drawn_in_lines_from_bar_lines_on():

@@ -24,6 +24,7 @@ from coconet.transforms.spans import (
 
 BACH = next(c for c in load_corpus("demo") if c.bwv == "180.7")
 LINE = np.arange(60, 70)[None]
+NAMED_ALONE = "counts only with spans='challenging' or spans='in tune', got"
 
 
 # ---------------------------------------------------------------- as the original did
@@ -231,9 +232,14 @@ def rng(seed):
         (lambda: stretch(LINE, spans=np.array(3), factor=2), r"pairs, got array\(3\)"),
         (lambda: stretch(LINE, spans={2, 4}, factor=2), "pairs, got {2, 4}"),
         (lambda: stretch(LINE, spans=[np.eye(2)], factor=2), r"got array\(\[\[1., 0.\], "),
-        # What is said is checked, though spans given by hand need no scores.
-        (lambda: stretch(LINE, spans=[[2, 4]], factor=2, tonic="H"), "tonic 'H'"),
-        (lambda: stretch(LINE, spans="all", factor=2, mode=[]), "mode: expected .*, got \\[\\]"),
+        (lambda: stretch(LINE, factor=2, tonic="H"), "tonic 'H'"),
+        (lambda: stretch(LINE, factor=2, mode=[]), "mode: expected .*, got \\[\\]"),
+        # What is said of scores is refused where no score decides.
+        (lambda: stretch(LINE, spans=[[2, 4]], factor=2, tonic="D"), f"tonic: {NAMED_ALONE} 'D'"),
+        (lambda: stretch(LINE, spans="all", factor=2, mode="minor"), f"mode: {NAMED_ALONE}"),
+        (lambda: stretch(LINE, spans="all", factor=2, voices=[0]), f"voices: {NAMED_ALONE}"),
+        (lambda: stretch(LINE, spans="all", factor=2, below=0.5), f"below: {NAMED_ALONE} 0.5"),
+        (lambda: stretch(LINE, spans="all", factor=2, leave_out_last=True), NAMED_ALONE),
         (lambda: stretch(LINE, spans="all", factor=2, below="x"), "below: .*got 'x'"),
         (lambda: stretch(LINE, spans="all", factor=2, leave_out_last="no"), "true or false"),
         (lambda: stretch(LINE, spans="all", factor={1: 2}), "factor: .*got {1: 2}"),

@@ -157,6 +157,7 @@ def arrays(**changes):
     ("changes", "said"),
     [
         ({"format": np.array(2)}, "expected map format 1, got 2"),
+        ({"format": np.arange(999)}, "expected map format 1, got [0, 1"),
         ({"voice": np.array([[0, 0, 0]])}, "step: expected an array (voices, steps) like"),
         ({"voice": np.array([[0.0, -1]])}, "voice: expected an array"),
         ({"sounding": np.array([[1, 0]])}, "sounding: expected an array"),
@@ -219,6 +220,9 @@ def test_files_that_are_no_maps(tmp_path):
         (lambda m: m.step_at(100), "got 100"),
         (lambda m: m.step_at(np.nan), "got nan"),
         (lambda m: m.step_at("now"), "seconds: expected numbers, got 'now'"),
+        (lambda m: m.step_at("now" * 99), "seconds: expected numbers, got 'now"),
+        (lambda m: m.column(["now\n"] * 99), "step: expected whole numbers, got ['now"),
+        (lambda m: m.source([[0], [0, 1]], 0), "voice: expected whole numbers, got [[0], [0, 1]]"),
         (lambda m: m.then(m), "expected one of a source of shape (4, 480), got (4, 240)"),
     ],
 )
@@ -227,6 +231,7 @@ def test_what_a_map_may_not_be_asked(ask, said):
     with pytest.raises(ChoraleError) as refused:
         ask(where)
     assert said in str(refused.value)
+    assert len(str(refused.value)) < 200 and "\n" not in str(refused.value)
 
 
 def test_a_map_can_be_neither_changed_nor_changed_behind_its_back():

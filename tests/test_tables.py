@@ -22,6 +22,7 @@ from coconet.tables import (
     in_blocks,
     likelihood_table,
     passages_table,
+    short_names,
     shortened,
 )
 
@@ -173,6 +174,63 @@ def test_wide_signs_take_two_columns():
 def test_names_stay_on_one_line():
     assert shortened("a\n b\x1b[31m\tc", 20) == "a b [31m c"
     assert shortened("chorale-version-012", 12) == "chora…on-012"
+
+
+TITLE = "bwv180.7-schmuecke-dich-o-liebe-seele"
+
+
+@pytest.mark.parametrize(
+    ("longest", "names", "told"),
+    [
+        # What fits stays, on one line; equal names stay equal.
+        (40, [TITLE, "a\nb · bass", "", ""], [TITLE, "a b · bass", "", ""]),
+        # They differ where they begin; the group stays whole.
+        (
+            26,
+            [f"{TITLE}-replaced · quartet {n}" for n in (1, 2)]
+            + ["bwv373-liebster-jesu-replaced · quartet 1"],
+            [f"bwv180.7-schm… · quartet {n}" for n in (1, 2)] + ["bwv373-liebst… · quartet 1"],
+        ),
+        # They differ where they end, all of them or some; and both there and before.
+        (20, [f"{TITLE}-{n:02}" for n in (1, 12)], ["bwv180.7…01", "bwv180.7…12"]),
+        (
+            20,
+            [*(f"{TITLE}-{n}-slow" for n in "ab"), "bwv373-liebster-jesu-wir-sind-hier", "c"],
+            ["bwv180.7…a-slow", "bwv180.7…b-slow", "bwv373-liebster-jes…", "c"],
+        ),
+        (
+            14,
+            [f"take-{n}-of-a-long-{end}" for n in "12" for end in ("day", "night")],
+            ["…1-…day", "…1-…night", "…2-…day", "…2-…night"],
+        ),
+        # One begins the other; no word ends before they differ.
+        (16, [TITLE, f"{TITLE}-slow"], ["bwv180…seele", "bwv180…seele-sl…"]),
+        (12, ["x" * 30 + n + "y" * 9 for n in "ab"], ["xxxxx…ayyyy…", "xxxxx…byyyy…"]),
+        # One piece alone loses its middle, and so does what leaves it no room.
+        (
+            20,
+            [f"{TITLE} · bass", f"{TITLE} · alto"],
+            [f"bwv180…-seele · {voice}" for voice in ("bass", "alto")],
+        ),
+        (12, ["a-name · 0 1 2 3 4 5"], ["a-nam… 3 4 5"]),
+        (9, [], []),
+    ],
+)
+def test_long_names_keep_what_tells_them_apart(longest, names, told):
+    assert short_names(names, longest) == told
+
+
+WORDS = st.lists(st.sampled_from(["o", "dich", "liebe", "seele-schmuecke"]), max_size=6)
+
+
+@given(WORDS, WORDS, st.sets(st.integers(0, 9999), min_size=1, max_size=9), st.integers(14, 60))
+def test_names_that_differ_in_a_word_show_it(before, after, numbers, longest):
+    names = ["-".join([*before, str(number), *after]) for number in sorted(numbers)]
+    told = short_names(names, longest)
+    assert len(set(told)) == len(names) and max(map(len, told)) <= longest
+    for name, number, short in zip(names, sorted(numbers), told, strict=True):
+        assert short == name if len(name) <= longest else "…" in short
+        assert len(names) == 1 or str(number) in short
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,11 @@ from hypothesis.extra import numpy as hnp
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 from coconet.theory import (
+    NO_INTERVAL,
     degree_pitches,
+    dissonance_counts,
+    dissonance_steps,
+    dissonant_pairs,
     find_key,
     in_parallel,
     in_scale,
@@ -25,7 +29,11 @@ from coconet.theory import (
     pitch_name,
     scale,
     scale_degrees,
+    sounding_pairs,
+    voice_pairs,
 )
+from coconet.transforms import challenging_spans, stretch
+from coconet.transforms.spans import steps_within
 
 GRIDS = hnp.arrays(
     np.int16,
@@ -51,6 +59,41 @@ def obvious_parallels(grid, interval):
 def test_parallels_agree_with_the_obvious_loop(grid, interval):
     assert (parallels(grid, interval) == obvious_parallels(grid, interval)).all()
     assert (parallels(grid, interval) <= moving_pairs(grid)).all()
+
+
+@given(
+    hnp.arrays(
+        np.int16,
+        st.tuples(st.integers(1, 6), st.integers(1, 8)),
+        elements=st.just(0) | st.integers(40, 80),
+    )
+)
+def test_pairs_of_voices_agree_with_the_obvious_loop(grid):
+    sounding, dissonant = sounding_pairs(grid), dissonant_pairs(grid)
+    found = intervals(grid)
+    for pair, (upper, lower) in enumerate(zip(*voice_pairs(len(grid)), strict=True)):
+        for step, (a, b) in enumerate(zip(grid[upper].tolist(), grid[lower].tolist(), strict=True)):
+            both = a != 0 and b != 0
+            assert sounding[pair, step] == both
+            assert found[pair, step] == (a - b if both else NO_INTERVAL)
+            assert dissonant[pair, step] == (both and abs(a - b) % 12 in (1, 2, 6, 10, 11))
+    counted, among = dissonance_counts(grid)
+    assert counted.tolist() == dissonant.sum(0).tolist()
+    assert among.tolist() == sounding.sum(0).tolist()
+    rates = [c / a if a else 0 for c, a in zip(counted, among, strict=True)]
+    assert dissonance_steps(grid).tolist() == rates
+
+
+def test_dissonant_places_are_found_and_lingered_on():
+    """The scores of `challenging_spans` may come from dissonance as well as from the key."""
+    grid = load_corpus("demo")[0].grid
+    spans = challenging_spans(1 - dissonance_steps(grid))
+    within = steps_within(spans, grid.shape[1])
+    assert 0 < within.sum() < grid.shape[1]
+    assert (within == dissonant_pairs(grid).any(0)).all()
+    made = stretch(grid, spans=spans, factor=3)
+    assert made.shape[1] == grid.shape[1] + 2 * within.sum()
+    assert dissonance_steps(made).sum() == pytest.approx(3 * dissonance_steps(grid).sum())
 
 
 def test_a_textbook_parallel_fifth_and_octave():
@@ -111,7 +154,13 @@ def test_bad_pitch_names(name):
 
 @pytest.mark.parametrize("name", ["H", "12", "", "F##b?"])
 def test_bad_tonics(name):
-    with pytest.raises(ChoraleError, match="tonic"):
+    with pytest.raises(ChoraleError, match=r"tonic .*(C#|0-11)$"):
+        parse_tonic(name)
+
+
+@pytest.mark.parametrize("name", ["F minor", "Fm", "c# Moll"])
+def test_a_tonic_says_no_mode(name):
+    with pytest.raises(ChoraleError, match=r"such as F, Bb or C#; the mode is told by mode$"):
         parse_tonic(name)
 
 

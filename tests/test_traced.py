@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pieces import pieces
 
-from coconet.chorale import Chorale
+from coconet.chorale import Chorale, load_chorale, save_chorale
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 from coconet.grid import REST, notes_of, onsets_of
 from coconet.traced import NOWHERE, Traced
+from coconet.transforms import repeat, retrograde, stretch, transpose
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_a_held_step_is_one_note_and_its_fermata_comes_last(traced):
     copies = np.ones(traced.steps, int)
     at = int(np.flatnonzero(traced.chorale.fermatas)[0])
     copies[at] = 5
-    held = traced.repeat(copies)
+    held = traced.hold(copies)
     assert held.steps == traced.steps + 4
     assert held.onsets.sum() == traced.onsets.sum()
     assert not held.chorale.fermatas[at : at + 4].any() and held.chorale.fermatas[at + 4]
@@ -42,7 +43,7 @@ def test_phrases_without_a_step_vanish(traced):
     copies = np.ones(traced.steps, int)
     first, *others = traced.chorale.phrases
     copies[:first] = 0
-    assert traced.repeat(copies).chorale.phrases == tuple(others)
+    assert traced.hold(copies).chorale.phrases == tuple(others)
 
 
 def test_a_repeated_note_stays_repeated_and_a_cut_begins_a_new_one():
@@ -101,7 +102,7 @@ def test_the_trace_goes_through_several_layers(traced):
     rows = traced.take_voices([3, 0])
     copies = np.ones(rows.steps, int)
     copies[10] = 3
-    again = rows.repeat(copies).silence(np.arange(rows.steps + 2) == 0)
+    again = rows.hold(copies).silence(np.arange(rows.steps + 2) == 0)
     assert (again.voice == np.array([[3], [0]])).all()
     assert again.step[0, 8:15].tolist() == [8, 9, 10, 10, 10, 11, 12]
     assert again.source == traced.source
@@ -128,10 +129,46 @@ def test_growing_beyond_the_limit_is_refused_before_memory_is_filled(traced, voi
         traced.room_for(voices, steps)
 
 
+def test_a_piece_beyond_the_limit_may_change_as_long_as_it_does_not_grow():
+    big = Traced.begin(Chorale(np.full((2, 6), 60)), limit=8)
+    for voices, steps in ((2, 6), (3, 4), (1, 12), (1, 9)):
+        big.room_for(voices, steps)
+    with pytest.raises(ChoraleError, match=r"from 2 voices × 6 steps to 2 × 7, 14 .* limit is 8"):
+        big.room_for(2, 7)
+    # And the message says truly what raises it.
+    raised = Traced.begin(big.chorale, limit=14)
+    raised.room_for(2, 7)
+    raised.take_voices([0, 1]).anew().room_for(2, 7)
+    with pytest.raises(ChoraleError, match=r"begin\(chorale, limit=…\), run_chain\(…, limit"):
+        raised.room_for(2, 8)
+
+
+def test_layers_of_a_long_piece_that_do_not_grow_it():
+    grid = np.full((4, 1_100_000), 60)
+    assert retrograde(grid).shape == stretch(grid, spans="all", factor=1).shape == grid.shape
+    with pytest.raises(ChoraleError, match="limit"):
+        stretch(grid, spans=[[0, 1]], factor=2)
+
+
+def test_onsets_that_a_layer_writes_are_no_longer_assumed(tmp_path):
+    bare = Chorale(np.array([[60, 62]]), assumed=("tonic", "onsets"))
+    again = repeat(bare, spans=[[1, 2]], times=2)
+    assert again.onsets.tolist() == [[True, True, True]] and again.assumed == ("tonic",)
+    saved = load_chorale(save_chorale(again, tmp_path / "again.npy"))
+    assert saved.assumed == ("tonic",) and saved.onsets.tolist() == again.onsets.tolist()
+    assert retrograde(again).assumed == transpose(again, by=1).assumed == ("tonic",)
+    # Where they still are what pitches alone tell, nothing has said them.
+    held = stretch(bare, spans="all", factor=2)
+    assert held.assumed == bare.assumed and held.onsets.sum() == 2
+    # Of an array edited beside its sidecar some are said and some assumed: it stays so.
+    edited = again.replace(assumed=("onsets",))
+    assert transpose(edited, by=1).assumed == ("onsets",)
+
+
 @pytest.mark.parametrize(("copies", "words"), [(0, "nothing would be left"), (10**8, "limit")])
 def test_holding_steps_asks_for_room_too(traced, copies, words):
     with pytest.raises(ChoraleError, match=words):
-        traced.repeat(np.full(traced.steps, copies))
+        traced.hold(np.full(traced.steps, copies))
 
 
 def test_anew_counts_from_here_and_still_knows_the_source(traced):

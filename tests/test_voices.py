@@ -1,5 +1,8 @@
 """Voices chosen, joined, doubled, rotated: against plain loops, and by hand."""
 
+import math
+import statistics
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -191,6 +194,27 @@ def test_every_line_of_bach_comes_to_lie_in_its_new_voice():
             assert abs(np.median(line[line != REST]) - middle) <= 6
 
 
+@settings(max_examples=60)
+@given(st.integers(0, 2**32), st.sampled_from([1, 3, 4, 8]), st.integers(1, 6), st.integers(1, 3))
+def test_octaves_against_a_slow_loop(seed, voices, steps, by):
+    rng = np.random.default_rng(seed)
+    grid = rng.integers(1, 128, (voices, steps)) * (rng.random((voices, steps)) < 0.8)
+    made = rotate_voices(grid, by=by)
+    size = 4 if voices % 4 == 0 else voices
+    for row in range(voices):
+        from_row = row // size * size + (row % size - by) % size
+        line = grid[from_row].tolist()
+        notes = [pitch for pitch in line if pitch]
+        moved = 0
+        if notes and from_row != row:
+            moved = math.floor((sum(RANGES[row % 4]) / 2 - statistics.median(notes)) / 12 + 0.5)
+            while min(notes) + 12 * moved < 1:
+                moved += 1
+            while max(notes) + 12 * moved > 127:
+                moved -= 1
+        assert made[row].tolist() == [pitch and pitch + 12 * moved for pitch in line]
+
+
 def test_octaves_never_leave_midi():
     high, low = [[100, 127], [1, 5], [60, 60], [60, 60]], [[60, 60], [120, 2], [60, 60], [1, 1]]
     for grid in (high, low):
@@ -211,14 +235,14 @@ def test_octaves_never_leave_midi():
         ),
         (lambda: choose_voices(STACK, rows=[[0]], lengths=[8]), "too few"),
         (lambda: choose_voices(CHORD, rows=[[0], [1]]), "for one segment, got 2"),
-        (lambda: choose_voices(CHORD, rows=[[0, 4]], lengths=[1]), "segment 0: row 4: .* 0-3"),
+        (lambda: choose_voices(CHORD, rows=[[0, 4]], lengths=[1]), "segment 1: row 4: .* 0-3"),
         (lambda: choose_voices(CHORD, rows=[[-1]], lengths=[1]), "row -1"),
         (lambda: choose_voices(CHORD, rows=[0], lengths=[1]), r"shape \(segments, voices\)"),
         (lambda: choose_voices(CHORD, rows=[[0.0]], lengths=[1]), "whole numbers"),
         (lambda: choose_voices(CHORD, rows=[[]], lengths=[1]), r"shape \(segments, voices\)"),
         (lambda: choose_voices(CHORD, rows=[[True]], lengths=[1]), "whole numbers"),
         (lambda: choose_voices(CHORD, rows=[[0], [0, 1]], lengths=[1]), "as many voices in each"),
-        (lambda: offset_rows([13], 4, 16), "segment 0: row 16: expected 0-15"),
+        (lambda: offset_rows([13], 4, 16), "segment 1: row 16: expected 0-15"),
         (lambda: offset_rows([-1], 4), "offsets: expected a row from 0"),
         (lambda: offset_rows([0.5], 4), "offsets"),
         (lambda: offset_rows([], 4), "offsets"),

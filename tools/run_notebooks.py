@@ -6,13 +6,18 @@ names begin so.
 
 from __future__ import annotations
 
+import re
 import sys
+import tempfile
 
 import nbformat
 from nbclient import NotebookClient
 
 from coconet import places
 from coconet.files import atomic_path
+
+#: Folders whose names are new in every run.
+TEMPORARY = re.compile(re.escape(tempfile.gettempdir()) + r"/tmp\w+")
 
 
 def main() -> None:
@@ -32,6 +37,9 @@ def main() -> None:
             cell.metadata.pop("execution", None)
             if cell.cell_type == "code":
                 cell.outputs = [o for o in cell.outputs if not _passing(o)]
+                for output in cell.outputs:
+                    if "text" in output:
+                        output.text = TEMPORARY.sub("/tmp/…", output.text)
         notebook.metadata.pop("widgets", None)
         with atomic_path(path) as temporary:
             nbformat.write(notebook, temporary)

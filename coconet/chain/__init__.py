@@ -7,6 +7,8 @@
 >>> voice, step = result.map.source(0, 0)
 >>> int(voice), int(step)  # the first cell was the last
 (0, 271)
+
+`coconet.closing` makes the layer `ending`, which needs a model, for `run_chain`.
 """
 
 from coconet.chain.layers import HANDED_IN, Chain, Layer

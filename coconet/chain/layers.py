@@ -23,10 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from coconet.errors import ChoraleError, shown
+from coconet.checks import whole
+from coconet.errors import ChoraleError, nearest_name, shown
 from coconet.grid import is_whole
 from coconet.transforms import LAYERS
-from coconet.transforms.layer import nearest_name, options_of
+from coconet.transforms.layer import options_of
 
 #: Layers that aren't in `LAYERS` but may be handed in when a chain runs.
 HANDED_IN = ("ending",)
@@ -69,7 +70,8 @@ class Layer:
                 f"got {len(self.label)}"
             )
         if self.seed is not None:
-            validate_seed(self.seed, f"{self.name}: seed")
+            # A seed of NumPy's becomes Python's: JSON and YAML can't say the former.
+            object.__setattr__(self, "seed", whole(self.seed, f"{self.name}: seed", 0))
         if not isinstance(self.options, Mapping):
             raise ChoraleError(
                 f"{self.name}: expected options such as {{share: 0.2}}, got {shown(self.options)}"
@@ -91,9 +93,8 @@ class Layer:
         for option in self.options:
             if option not in known:
                 its = f"its options are {', '.join(known)}" if known else "it has no options"
-                raise ChoraleError(
-                    f"{self.name}: unknown option {option!r}{nearest_name(option, known)} ({its})"
-                )
+                near = nearest_name(option, known)
+                raise ChoraleError(f"{self.name}: unknown option {shown(option)}{near} ({its})")
         parameters = inspect.signature(LAYERS[self.name]).parameters
         lacking = [
             option
@@ -128,7 +129,7 @@ class Chain:
     handed_in: Sequence[str] = HANDED_IN
 
     def __post_init__(self) -> None:
-        validate_seed(self.seed, "chain: seed")
+        object.__setattr__(self, "seed", whole(self.seed, "chain: seed", 0))
         if not isinstance(self.name, str):
             raise ChoraleError(f"chain: name: expected words, got {shown(self.name)}")
         listed = not isinstance(self.layers, str | Mapping) and isinstance(self.layers, Iterable)
@@ -143,7 +144,7 @@ class Chain:
                 raise ChoraleError(f"layer {place + 1}: expected a layer, got {shown(given)}")
             if layer.name not in known:
                 raise ChoraleError(
-                    f"layer {place + 1}: unknown layer {layer.name!r}"
+                    f"layer {place + 1}: unknown layer {shown(layer.name)}"
                     f"{nearest_name(layer.name, known)} (coconet chain --list names all)"
                 )
             counts[layer.name] = counts.get(layer.name, 0) + 1
@@ -167,13 +168,14 @@ class Chain:
             usual = layer.label == _default_label(layer.name, counts[layer.name])
             said.append(dataclasses.replace(layer, label="").plain if usual else layer.plain)
         name = {"name": self.name} if self.name else {}
-        return {**name, "seed": int(self.seed), "layers": said}
+        return {**name, "seed": self.seed, "layers": said}
 
     def index(self, label: str) -> int:
         """The place of a layer, from 0; ChoraleError where no layer has the label."""
         if label not in self.labels:
+            near = nearest_name(str(label), self.labels)
             raise ChoraleError(
-                f"chain: no layer is labelled {label!r}{nearest_name(str(label), self.labels)} "
+                f"chain: no layer is labelled {shown(label)}{near} "
                 f"(labels: {', '.join(self.labels)})"
             )
         return self.labels.index(label)
@@ -183,7 +185,7 @@ class Chain:
         layers = list(self.layers)
         layer = layers.pop(self.index(label))
         if not is_whole(place, 0, len(layers)):
-            raise ChoraleError(f"place: expected 0-{len(layers)}, got {place!r}")
+            raise ChoraleError(f"place: expected 0-{len(layers)}, got {shown(place)}")
         layers.insert(place, layer)
         return dataclasses.replace(self, layers=layers)
 
@@ -213,27 +215,21 @@ class Chain:
         if layer.seed is not None:
             return np.random.default_rng(layer.seed)
         words = np.frombuffer(hashlib.sha256(label.encode()).digest(), "<u4").tolist()
-        return np.random.default_rng(np.random.SeedSequence([int(self.seed), *words]))
-
-
-def validate_seed(seed: object, name: str) -> None:
-    """Check a seed: a whole number from 0 up."""
-    if not is_whole(seed, 0):
-        raise ChoraleError(f"{name}: expected a whole number, 0 or more, got {shown(seed)}")
+        return np.random.default_rng(np.random.SeedSequence([self.seed, *words]))
 
 
 def _plain(value: Any, where: str) -> Any:
     """An option as JSON and YAML can say it; ChoraleError for what they can't."""
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or type(value) in (str, bool, int):
         return value
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufU":
         return _plain(value.tolist(), where)
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, list | tuple):
         return [_plain(one, where) for one in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: _plain(one, f"{where}: {key}") for key, one in value.items()}
+        return {str(key): _plain(one, f"{where}: {key}") for key, one in value.items()}
     raise ChoraleError(
         f"{where}: expected numbers, words, lists, mappings of words to them, or arrays, "
         f"got {shown(value)}"

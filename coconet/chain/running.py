@@ -14,14 +14,14 @@ import numpy as np
 
 from coconet.chain.layers import Chain, Layer
 from coconet.chorale import Chorale
-from coconet.errors import ChoraleError, shown
+from coconet.errors import ChoraleError, nearest_name, shown
 from coconet.grid import is_whole, validate_grid
 from coconet.stepmap import StepMap
 from coconet.traced import MOST_CELLS, Traced
 from coconet.transforms import LAYERS
-from coconet.transforms.layer import nearest_name, traced_array
+from coconet.transforms.layer import traced_array
 
-#: From a grid and a generator to a grid of the same shape, as `cadences.ending` makes one.
+#: From a grid and a generator to a grid of the same shape, as `closing.ending_of` makes one.
 Function = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -61,6 +61,14 @@ class Stage:
         """The piece after the layer."""
         return self.after.chorale
 
+    @property
+    def changed(self) -> bool:
+        """Whether the layer changed any cell, or where a note begins."""
+        before, after = self.before, self.after
+        return not (
+            np.array_equal(before.grid, after.grid) and np.array_equal(before.onsets, after.onsets)
+        )
+
     @cached_property
     def map(self) -> StepMap:
         """Of this layer alone, from `after` to `before`."""
@@ -94,7 +102,9 @@ class ChainResult:
         """
         start, end = self._number(first), self._number(second)
         if start >= end:
-            raise ChoraleError(f"between {first!r} and {second!r}: expected them in order")
+            raise ChoraleError(
+                f"between {shown(first)} and {shown(second)}: expected them in order"
+            )
         found = self.stages[start].map
         for stage in self.stages[start + 1 : end]:
             found = found.then(stage.map)
@@ -107,7 +117,7 @@ class ChainResult:
         if is_whole(place, 0, len(labels)):
             return int(place)
         raise ChoraleError(
-            f"between: expected 0-{len(labels)} or one of {', '.join(labels)}, got {place!r}"
+            f"between: expected 0-{len(labels)} or one of {', '.join(labels)}, got {shown(place)}"
         )
 
 
@@ -127,10 +137,10 @@ def run_chain(
     chorale : the source, or its bare array (voices, steps); it isn't changed, and its
         title is the result's
     callables : by name, the layers that are handed in, such as
-        `{"ending": coconet.cadences.ending(predictor)}`. They take a grid and a generator
-        and return a grid of the same shape, so that each cell still comes from where it
-        came from. A `Maker` makes such a function for the piece, and is needed where
-        the chain gives options.
+        `{"ending": coconet.closing.ending_maker(predictor)}`. They take a grid and a
+        generator and return a grid of the same shape, so that each cell still comes from
+        where it came from. A `Maker` makes such a function for the piece, and is needed
+        where the chain gives options.
     limit : cells (voices × steps) that the piece may grow to
     provenance : what the result's provenance says besides, such as the source
     on_layer : called after each layer with its number, from 1, and its stage
@@ -153,7 +163,7 @@ def run_chain(
     callables = callables or {}
     _validate_callables(chain, callables)
     if not is_whole(limit, 1):
-        raise ChoraleError(f"limit: expected a number of cells, 1 or more, got {limit!r}")
+        raise ChoraleError(f"limit: expected a number of cells, 1 or more, got {shown(limit)}")
     piece = Traced.begin(chorale, limit=limit)
     stages = []
     for number, layer in enumerate(chain.layers, start=1):
@@ -207,17 +217,17 @@ def _validate_callables(chain: Chain, callables: Mapping[str, Function | Maker])
     for name, function in callables.items():
         if name not in chain.handed_in or name in LAYERS:
             raise ChoraleError(
-                f"callables: {name!r} isn't handed in to this chain; expected "
+                f"callables: {shown(name)} isn't handed in to this chain; expected "
                 f"{', '.join(chain.handed_in)}"
             )
         if not callable(function) and not isinstance(function, Maker):
-            raise ChoraleError(f"callables: {name}: expected a function, got {function!r}")
+            raise ChoraleError(f"callables: {name}: expected a function, got {shown(function)}")
     for number, layer in enumerate(chain.layers, start=1):
         if layer.name in LAYERS:
             continue
         where = f"layer {number} ({layer.label})"
         if layer.name not in callables:
-            hint = "callables={'ending': coconet.cadences.ending(predictor)}"
+            hint = "callables={'ending': coconet.closing.ending_maker(predictor)}"
             raise ChoraleError(
                 f"{where}: must be handed in when the chain runs, such as "
                 f"run_chain(chain, chorale, {hint})"
@@ -226,11 +236,10 @@ def _validate_callables(chain: Chain, callables: Mapping[str, Function | Maker])
         if layer.options and not isinstance(function, Maker):
             raise ChoraleError(
                 f"{where}: what was handed in takes no options, got {', '.join(layer.options)}; "
-                "hand in a coconet.chain.Maker"
+                "hand in a coconet.chain.Maker, such as coconet.closing.ending_maker makes"
             )
         for option in layer.options:
             if option not in function.options:
-                raise ChoraleError(
-                    f"{where}: unknown option {option!r}{nearest_name(option, function.options)} "
-                    f"(its options are {', '.join(function.options)})"
-                )
+                near = nearest_name(option, function.options)
+                its = f"its options are {', '.join(function.options)}"
+                raise ChoraleError(f"{where}: unknown option {shown(option)}{near} ({its})")

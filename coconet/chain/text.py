@@ -21,9 +21,8 @@ import yaml
 from coconet import places
 from coconet.chain.layers import HANDED_IN, Chain, Layer
 from coconet.chorale import read_array
-from coconet.errors import ChoraleError, shown
+from coconet.errors import ChoraleError, nearest_name, shown
 from coconet.files import read_json
-from coconet.transforms.layer import nearest_name
 
 SUFFIX = ".yaml"
 #: What an entry may hold beside its layer.
@@ -38,6 +37,11 @@ def load_chain(path: Path | str, *, handed_in: Sequence[str] = HANDED_IN) -> Cha
 
     Raises ChoraleError as `parse_chain`, with the file's name.
     """
+    if not isinstance(path, str | Path):
+        raise ChoraleError(f"expected the name of a chain's file, got {shown(path)}")
+    if "\n" in str(path):
+        told = f"expected the name of a file, got {shown(str(path))}"
+        raise ChoraleError(f"{told}; parse_chain reads the text of a chain")
     found = shipped_chains().get(str(path), Path(path))
     source = _sidecars_chain(found) if found.suffix.lower() == ".json" else _text_of(found)
     try:
@@ -76,7 +80,7 @@ def parse_chain(
     for key in said:
         if key not in known:
             hint = nearest_name(str(key), known) or f" (expected {', '.join(known)})"
-            raise ChoraleError(f"chain: unknown {key!r}{hint}")
+            raise ChoraleError(f"chain: unknown {shown(key)}{hint}")
     entries = said.get("layers")
     if not isinstance(entries, list | tuple) or not entries:
         raise ChoraleError(f"chain: layers: expected a list of layers, got {shown(entries)}")
@@ -111,7 +115,7 @@ def _text_of(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise ChoraleError(f"{path}: not a text file in UTF-8") from error
     except ValueError as error:
-        raise ChoraleError(f"{str(path)!r}: no name of a file ({error})") from error
+        raise ChoraleError(f"{shown(str(path))}: no name of a file ({error})") from error
 
 
 def _sidecars_chain(path: Path) -> Mapping[str, Any]:
@@ -130,7 +134,7 @@ def _layer_of(entry: object, folder: Path) -> Layer:
         raise ChoraleError(f"expected a layer's name or 'name: {{options}}', got {shown(entry)}")
     names = [key for key in entry if key not in BESIDE]
     if len(names) != 1 or not isinstance(names[0], str):
-        told = ", ".join(map(str, names)) or "none"
+        told = shown(names) if names else "none"
         raise ChoraleError(
             f"expected one layer an entry, and beside it label and seed, got {told}; "
             "does a dash lack, or an indent?"
@@ -168,7 +172,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    problem = f"{key.value!r} comes twice"
+                    problem = f"{shown(key.value)} comes twice"
                     raise yaml.MarkedYAMLError(None, None, problem, key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)

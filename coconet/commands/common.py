@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from coconet import places
-from coconet.chorale import Chorale, read_array, sidecar_of
+from coconet.chorale import Chorale, quartet, read_array, sidecar_of
 from coconet.errors import ChoraleError
 from coconet.grid import VOICES
 
@@ -119,7 +119,6 @@ def one_quartet(chorale: Chorale, number: int | None) -> Chorale:
 
     Raises ChoraleError for another number of voices, and for more steps than a score has.
     """
-    from coconet.infill import quartet
     from coconet.reading import MAX_STEPS
 
     name = chorale.title or "chorale"

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import inspect
-import math
 import re
 import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from coconet.chain import Chain, ChainResult, Maker, load_chain, run_chain, shipped_chains
-from coconet.chorale import Chorale
+from coconet.chain import (
+    Chain,
+    ChainResult,
+    Maker,
+    Stage,
+    load_chain,
+    run_chain,
+    shipped_chains,
+)
+from coconet.chorale import Chorale, clock
+from coconet.closing import ending_maker, ending_of
 from coconet.commands.common import (
     as_told,
     command_line,
@@ -29,23 +36,24 @@ from coconet.commands.common import (
     tell,
     tell_files,
 )
-from coconet.errors import ChoraleError
+from coconet.errors import ChoraleError, nearest_name, shown
 from coconet.files import atomic_files, validate_writable
 from coconet.grid import REST
 from coconet.outputs import SUFFIXES, names_of, write_forms
 from coconet.stepmap import save_map
+from coconet.tables import aligned
 from coconet.traced import MOST_CELLS, NOWHERE, Traced
 from coconet.transforms import LAYERS
-
-if TYPE_CHECKING:
-    from coconet.predictor import Predictor
+from coconet.transforms.layer import TAKES
+from coconet.transforms.masks import mask_of
 
 MAP = ".map.npz"
 #: What an intermediate becomes.
-KEPT = (".npy", ".json", ".mid", ".png")
+KEPT = (".npy", ".json", ".mid", ".png", ".wav")
 #: Every form of a result: a long score is a .pdf of pages instead of an .svg.
 FORMS = (*SUFFIXES, ".pdf")
-#: Cells of the longest piece that is engraved on one sheet, and on pages: about a minute.
+#: Cells of the longest piece that is engraved on one sheet, and of the longest on pages,
+#: which takes about a minute to engrave.
 SHEET_CELLS, SCORE_CELLS = 10_000, 70_000
 #: Voices of the largest system that a page holds.
 SCORE_VOICES = 50
@@ -57,8 +65,8 @@ LONG_MINUTES = 5
 
 def chain(options: argparse.Namespace) -> int:
     """Put a chorale through the layers of a chain."""
-    if options.list:
-        print(_list())
+    if options.list is not None:
+        print(_told(options.list) if options.list else _list())
         return 0
     if options.source is None or options.chain is None:
         raise ChoraleError("expected a source and --chain FILE.yaml (--list tells all layers)")
@@ -87,10 +95,15 @@ def chain(options: argparse.Namespace) -> int:
             "digest": digest_of(chorale),
             **model,
         },
+        on_layer=_check_sounds,
     )
+    title = ": ".join(filter(None, (chorale.title, _name(layers, options))))
+    result = dataclasses.replace(result, chorale=result.chorale.replace(title=title))
     run = f"{_name(layers, options)}, seed {layers.seed}"
     print(f"{chorale.title or name}: {_size(chorale)}, {run}")
     print(_table(result))
+    print("source heard: of how many of the source's notes something sounds")
+    tell([f"{stage.label} changed nothing" for stage in result.stages if not stage.changed])
     began = time.monotonic()
     files = _write(result, Path(options.out), name, stages, audio, options.score, options.force)
     tell_files(files)
@@ -117,55 +130,10 @@ def _handed_in(
     return {"ending": ending_maker(predictor)}, surroundings(predictor)
 
 
-def ending_maker(predictor: Predictor) -> Maker:
-    """The layer `ending` for a chain, with a model."""
-    return Maker(functools.partial(_ending, predictor))
-
-
-def _ending(
-    predictor: Predictor,
-    chorale: Chorale,
-    *,
-    span: Sequence[int] | None = None,
-    tonic: int | str | None = None,
-    mode: str | None = None,
-    keep: str | Sequence[str] = (),
-    tries: int = 8,
-    passes: int = 32,
-    temperature: float = 1.0,
-    tilt: float = 1.0,
-) -> Callable[..., Any]:
-    """The last bar, or a span, written anew by the model towards the tonic.
-
-    Its options are those of `coconet.cadences.resolve_ending`; the key is the chorale's,
-    where it is known, else what is heard before the end.
-    """
-    from coconet.cadences import ending
-    from coconet.theory import parse_tonic
-    from coconet.transforms.layer import whole
-
-    for name, value in (("temperature", temperature), ("tilt", tilt)):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and value >= 0):
-            raise ChoraleError(f"{name}: expected a number, 0 or more, got {value!r}")
-    if not isinstance(keep, str | list | tuple):
-        raise ChoraleError(f"keep: expected names of voices, got {keep!r}")
-    known = {"tonic": tonic if tonic is None else parse_tonic(tonic), "mode": mode}
-    for name in ("tonic", "mode"):
-        if known[name] is None and name not in chorale.assumed:
-            known[name] = getattr(chorale, name)
-    return ending(
-        predictor,
-        time_signature=chorale.time_signature,
-        upbeat=chorale.upbeat,
-        span=span,
-        keep=keep,
-        tries=whole(tries, "tries", 1),
-        passes=whole(passes, "passes", 1),
-        temperature=temperature,
-        tilt=tilt,
-        **known,
-    )
+def _check_sounds(number: int, stage: Stage) -> None:
+    """Check that a layer left something that sounds."""
+    if not stage.after.sounding.any():
+        raise ChoraleError(f"layer {number} ({stage.label}): nothing sounds after it")
 
 
 # ---------------------------------------------------------------- files
@@ -174,7 +142,10 @@ def _ending(
 def _stage_names(name: str, layers: Chain) -> list[str]:
     """Names of the files of each intermediate: the last one is the result."""
     labels = list(layers.labels[:-1])
-    return [f"{name}-{number}-{_slug(label)}" for number, label in enumerate(labels, start=1)]
+    digits = len(str(len(labels)))
+    return [
+        f"{name}-{number:0{digits}}-{_slug(label)}" for number, label in enumerate(labels, start=1)
+    ]
 
 
 def _slug(label: str) -> str:
@@ -182,9 +153,16 @@ def _slug(label: str) -> str:
     return re.sub(r"[^\w.]+", "_", label.lower()).strip("_.") or "chain"
 
 
-def _paths(folder: Path, name: str, forms: Sequence[str], stages: Sequence[str]) -> list[Path]:
+def _paths(
+    folder: Path,
+    name: str,
+    forms: Sequence[str],
+    stages: Sequence[str],
+    kept: Sequence[str] = KEPT,
+) -> list[Path]:
+    """The result's files in all `forms`, and each intermediate's in those that are `kept`."""
     names = [f"{name}{suffix}" for suffix in (*forms, MAP)]
-    names += [f"{stage}{suffix}" for stage in stages for suffix in KEPT]
+    names += [f"{stage}{suffix}" for stage in stages for suffix in kept]
     return [folder / one for one in names]
 
 
@@ -199,13 +177,16 @@ def _write(
 ) -> list[Path]:
     """Write the result in every form, its map and what was kept; all files or none."""
     chorale = result.chorale
-    minutes = chorale.seconds / 60
+    pieces = [stage.chorale for stage in result.stages[: len(stages)]]
+    minutes = sum(piece.seconds for piece in (*pieces, chorale)) / 60
     if audio and minutes > LONG_MINUTES:
         tell([f"{minutes:.0f} minutes of sound take a while; --no-audio leaves them out"])
     engraved = _score(chorale) if score else {}
-    forms = [form for form in SUFFIXES if form != ".svg" and (audio or form != ".wav")]
-    paths = _paths(folder, name, [*forms, *engraved], stages)
-    older = [path for path in _paths(folder, name, FORMS, ()) if path not in paths]
+    out = {".svg"} | (set() if audio else {".wav"}) | (set() if score else {".musicxml"})
+    forms = [form for form in SUFFIXES if form not in out]
+    kept = [form for form in KEPT if form in forms]
+    paths = _paths(folder, name, [*forms, *engraved], stages, kept)
+    older = [path for path in _paths(folder, name, FORMS, stages) if path not in paths]
     with atomic_files(paths, force=force, stale=older if force else ()) as temporary:
         array = temporary / f"{name}.npy"
         write_forms(chorale, array, forms)
@@ -214,9 +195,9 @@ def _write(
         save_map(result.map, temporary / f"{name}{MAP}")
         for number, (stage, one) in enumerate(zip(result.stages, stages, strict=False), start=1):
             said = {**chorale.provenance, "layers run": number}
-            title = f"{chorale.title or name}: {stage.label}"
-            kept = stage.chorale.replace(title=title, provenance=said)
-            write_forms(kept, temporary / f"{one}.npy", KEPT)
+            title = f"{chorale.title}, after {stage.label}"
+            piece = stage.chorale.replace(title=title, provenance=said)
+            write_forms(piece, temporary / f"{one}.npy", kept)
     return paths
 
 
@@ -246,12 +227,7 @@ def _score(chorale: Chorale) -> dict[str, bytes]:
 
 
 def _size(chorale: Chorale) -> str:
-    return f"{chorale.voices} voices × {chorale.steps} steps, {_minutes(chorale)}"
-
-
-def _minutes(chorale: Chorale) -> str:
-    minutes, seconds = divmod(round(chorale.seconds), 60)
-    return f"{minutes}:{seconds:02}"
+    return f"{chorale.voices} voices × {chorale.steps} steps, {clock(chorale.seconds)}"
 
 
 def _table(result: ChainResult) -> str:
@@ -266,21 +242,14 @@ def _table(result: ChainResult) -> str:
                 str(number),
                 f"{stage.label}{name}",
                 f"{chorale.voices} × {chorale.steps}",
-                _minutes(chorale),
+                clock(chorale.seconds),
                 f"{int(chorale.onsets.sum()):,}",
                 f"{(chorale.grid == REST).mean():.0%}",
                 f"{_heard(stage.after, notes):.0%}",
                 f"{1000 * stage.seconds:.0f} ms",
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if at == 1 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return "\n".join(aligned(rows, left=2))
 
 
 def _heard(trace: Traced, notes: np.ndarray) -> float:
@@ -293,26 +262,65 @@ def _heard(trace: Traced, notes: np.ndarray) -> float:
     return (heard >= 0).sum() / max(1, notes.max() + 1)
 
 
+def _layers() -> dict[str, Callable[..., Any]]:
+    """Every layer that a chain may name."""
+    return dict(sorted({**LAYERS, "ending": ending_of}.items()))
+
+
 def _list() -> str:
     """All layers: their first lines, their options as a YAML says them, the shipped chains."""
     told = [
         "What each layer does, and its options with their values where a chain gives none.",
-        "More in the docstrings of coconet/transforms; how to write a chain: chains/README.md.",
+        "coconet chain --list LAYER tells all of one: what its options mean and may be.",
+        "ending alone needs the model. How to write a chain: chains/README.md.",
         "",
     ]
-    for name, function in sorted({**LAYERS, "ending": _ending}.items()):
-        options = [
-            one
-            for one in inspect.signature(function).parameters.values()
-            if one.kind is inspect.Parameter.KEYWORD_ONLY and one.name != "rng"
-        ]
-        options.sort(key=lambda one: one.default is not inspect.Parameter.empty)
-        summary = (function.__doc__ or "").strip().splitlines()[0]
-        told.append(f"{name}: {summary[0].lower()}{summary[1:]}")
-        listed = ", ".join(_option(one).replace(" ", UNBROKEN) for one in options)
-        lines = textwrap.wrap(listed, COLUMNS, initial_indent="    ", subsequent_indent="    ")
-        told += [line.replace(UNBROKEN, " ") for line in lines]
+    for name, function in _layers().items():
+        told += _beginning(name, function)
     return "\n".join([*told, "", f"shipped chains: {', '.join(shipped_chains())}"])
+
+
+def _told(name: str) -> str:
+    """One layer in full: its docstring as a writer of YAML needs it."""
+    layers = _layers()
+    if name not in layers:
+        near = nearest_name(name, layers)
+        raise ChoraleError(f"--list: unknown layer {shown(name)}{near} (--list alone names all)")
+    told = [*_beginning(name, layers[name]), "", *_explained(layers[name])]
+    if "mask" in inspect.signature(layers[name]).parameters:
+        told += ["", f"mask_of: {_summary(mask_of)}", "", *_explained(mask_of)]
+    return "\n".join(told)
+
+
+def _beginning(name: str, function: Callable[..., Any]) -> list[str]:
+    """A layer's first line, and its options with their defaults."""
+    options = [
+        one
+        for one in inspect.signature(function).parameters.values()
+        if one.kind is inspect.Parameter.KEYWORD_ONLY and one.name != "rng"
+    ]
+    options.sort(key=lambda one: one.default is not inspect.Parameter.empty)
+    listed = ", ".join(_option(one).replace(" ", UNBROKEN) for one in options)
+    lines = textwrap.wrap(listed, COLUMNS, initial_indent="    ", subsequent_indent="    ")
+    return [
+        f"{name}: {_summary(function)}",
+        *(line.replace(UNBROKEN, " ") for line in lines),
+    ]
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    first = (function.__doc__ or "").strip().splitlines()[0]
+    return first[0].lower() + first[1:]
+
+
+def _explained(function: Callable[..., Any]) -> list[str]:
+    """What a docstring says after its first line, without what only Python needs."""
+    _, *paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    pythons = (TAKES, "Raises", ">>>", "Returns\n-------\nfunction")
+    kept = [one for one in paragraphs if not one.startswith(pythons)]
+    text = re.sub(r"\n?\brng : .*(\n    .*)*|; rng : .*", "", "\n\n".join(kept))
+    text = text.replace("Parameters\n----------", "Options\n-------")
+    return re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), text).strip().splitlines()
 
 
 def _option(parameter: inspect.Parameter) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,15 +20,14 @@ from coconet.errors import ChoraleError
 from coconet.files import validate_writable, write_text
 
 if TYPE_CHECKING:
-    from coconet.metrics import Row
+    from coconet.passages import Passage
     from coconet.reports import Report
 
+Found = TypeVar("Found")
 #: A set of no more pieces than this has a row for each; of no more files each complaint is told.
 FEW = 8
-#: Characters of a line where no terminal says how many it has, and of a name in a set's table.
-LINE, LONGEST_NAME = 100, 18
 #: Options that belong to the table of pieces.
-PIECES_ONLY = ("sort", "ascending", "where", "rows", "groups", "original", "picture", "axes")
+PIECES_ONLY = ("sort", "ascending", "where", "top", "groups", "original", "picture", "axes")
 #: What a report counts by, of all that a source may leave unsaid.
 COUNTED = ("upbeat", "onsets")
 
@@ -111,7 +107,7 @@ def _pieces_report(
     kept = found.sorted_by(by, ascending=options.ascending)
     kept = kept.where(condition) if condition else kept
     met = len(kept)
-    kept = kept.head(options.rows)
+    kept = kept.head(options.top)
     if options.picture is not None:
         _save_landscape(kept, options)
     if options.csv is not None:
@@ -138,24 +134,49 @@ def _set_report(
     names: Sequence[str], pieces: Sequence[Chorale], options: argparse.Namespace
 ) -> str:
     """All pieces as one set, and Bach's sets, in rates."""
-    from coconet.metrics import bach_rows, battery, row_of
+    from coconet.metrics import bach_rows, count_metrics, row_of
+    from coconet.set_reports import set_csv, set_text
 
     rng = np.random.default_rng(options.seed)
-    rows: list[Row] = []
-    if pieces:
-        name = f"all {len(pieces)}" if len(pieces) > 1 else names[0]
-        rows.append(battery(pieces, name=name, rng=rng))
-        if len(pieces) > 1 and (options.each or len(pieces) <= FEW):
-            each = zip(names, rows[0].counts, strict=True)
-            rows += [row_of(counts[None], name=title) for title, counts in each]
+    counted = _of_each("--against-bach", names, pieces, lambda piece: count_metrics([piece]))
+    rows = [row_of(counts, name=name) for name, counts in counted]
+    if len(rows) > 1:
+        every = np.concatenate([counts for _, counts in counted])
+        told = rows if options.each or len(rows) <= FEW else []
+        rows = [row_of(every, name=f"all {len(rows)}", rng=rng), *told]
     bach = bach_rows(rng=rng)
     if options.csv is not None:
-        write_text(Path(options.csv), _csv([*rows, *bach]), force=options.force)
-    return _table(rows, bach)
+        write_text(Path(options.csv), set_csv([*rows, *bach]), force=options.force)
+    return set_text(rows, bach, width=_line())
+
+
+def _of_each(
+    option: str, names: Sequence[str], pieces: Sequence[Chorale], count: Callable[[Chorale], Found]
+) -> list[tuple[str, Found]]:
+    """What is found in each piece, by its name; pieces that can't be counted are left out."""
+    found, left_out = [], []
+    for name, piece in zip(names, pieces, strict=True):
+        try:
+            found.append((name, count(piece.replace(title="piece"))))
+        except ChoraleError as error:
+            left_out.append(f"{name}: {str(error).removeprefix('piece: ')}")
+    if left_out and not found:
+        raise ChoraleError(left_out[0])
+    _tell_left_out([f"{option} leaves out {complaint}" for complaint in left_out])
+    return found
+
+
+def _tell_left_out(complaints: Sequence[str], where: str = "") -> None:
+    """The first complaints, and how many more there are."""
+    tell(complaints[:FEW])
+    if len(complaints) > FEW:
+        tell([f"left out: {len(complaints) - FEW} more{where}"])
 
 
 def _line() -> int:
     """Characters of a line."""
+    from coconet.tables import LINE
+
     return shutil.get_terminal_size(fallback=(LINE, 24)).columns
 
 
@@ -163,15 +184,14 @@ def _columns_told() -> str:
     """What every column counts, of pieces and of sets."""
     from coconet.features import ALIASES, FEATURES
     from coconet.metrics import METRICS
+    from coconet.tables import LINE, aligned
 
     lines = []
     for title, columns in (
         ("of a piece", FEATURES),
         ("of a set of pieces (--against-bach)", METRICS),
     ):
-        cells = [[c.name, c.unit, c.counted] for c in columns]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        rows = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+        rows = aligned([[c.name, c.unit, c.counted] for c in columns], left=3)
         lines += [title, *(f"  {row}" for row in rows), ""]
     others = ", ".join(f"{alias} = {name}" for alias, name in ALIASES.items())
     return "\n".join([*lines, fill(f"of a piece, also: {others}", LINE)])
@@ -193,17 +213,16 @@ def _read_pieces(sources: Sequence[str], deep: bool) -> tuple[list[str], list[Ch
             except ChoraleError as error:
                 if path == source:
                     raise
-                left_out.append(str(error))
+                left_out.append(f"left out: {error}")
                 continue
             for note in notes:
                 said.setdefault(note, []).append(path)
             names.append(_name_of(path, folder))
             pieces.append(chorale)
         if left_out and len(left_out) == len(paths):
-            raise ChoraleError(f"{folder}: none of its arrays is a chorale: {left_out[0]}")
-        tell([f"left out: {complaint}" for complaint in left_out[:FEW]])
-        if len(left_out) > FEW:
-            tell([f"left out: {len(left_out) - FEW} more files of {folder}"])
+            complaint = left_out[0].removeprefix("left out: ")
+            raise ChoraleError(f"{folder}: none of its arrays is a chorale: {complaint}")
+        _tell_left_out(left_out, f" files of {folder}")
     for note, paths in said.items():
         tell([f"{paths[0] if len(paths) == 1 else f'{len(paths)} pieces'}: {note}"])
     return _told_apart(names), pieces
@@ -235,79 +254,68 @@ def _name_of(path: str, folder: Path) -> str:
 
 def _arrays_of(folder: Path, deep: bool) -> list[Path]:
     """The arrays of a folder; tells of what else lies there."""
-    there = _files_below(folder)
-    arrays = [path for path in there if path.suffix.lower() == ".npy"]
-    own = [path for path in arrays if deep or path.parent == folder]
-    below = f"{len(arrays) - len(own)} below it, which --deep reads"
-    if not own:
-        hint = f" ({below})" if arrays else ""
+    files, below = _files_of(folder, deep)
+    arrays = [path for path in files if path.suffix.lower() == ".npy"]
+    unread = f"--deep also reads {below} folder{'s' * (below > 1)} below it"
+    if not arrays:
+        hint = f" ({unread})" if below else ""
         raise ChoraleError(f"{folder}: expected a folder with .npy files, found none{hint}")
-    known = {path.with_suffix("") for path in own}
-    others = [path for path in there if path.with_suffix("") not in known]
-    others = [path for path in others if deep or path.parent == folder]
+    known = {path.with_suffix("") for path in arrays}
+    others = [path for path in files if not _belongs(path, known)]
     notes = []
     if others:
         kinds = ", ".join(sorted({path.suffix or path.name for path in others}))
         notes.append(f"{folder}: other files skipped: {len(others)} ({kinds})")
-    if len(own) < len(arrays):
-        notes.append(f"{folder}: arrays left out: {below}")
+    if below:
+        notes.append(f"{folder}: {unread}")
     tell(notes)
-    return own
+    return arrays
 
 
-def _files_below(folder: Path) -> list[Path]:
-    """All files of a folder and those below it, sorted; nothing that is hidden."""
-    found = []
+def _files_of(folder: Path, deep: bool) -> tuple[list[Path], int]:
+    """The files of a folder, sorted, and how many folders below it were left unread.
+
+    deep : also the files of all folders below; nothing that is hidden in either case
+    """
+    found, unread = [], 0
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(place, name) for name in files if not name.startswith(".")]
-    return sorted(found)
+        if not deep:
+            unread = len(folders)
+            folders.clear()
+    return sorted(found), unread
 
 
-def _table(rows: Sequence[Row], bach: Sequence[Row]) -> str:
-    """The rows in blocks of columns, Bach's below; * marks the set's values that aren't his."""
-    from coconet.metrics import METRICS, within_bach
-    from coconet.tables import in_blocks, shortened
+def _belongs(path: Path, known: set[Path]) -> bool:
+    """Whether a file is an array, or another form of one: NAME.mid, NAME.map.npz.
 
-    inside = within_bach(rows[0], bach) if rows else {}
-    cells = [["", "pieces", *(f"{metric.name} " for metric in METRICS)]]
-    for row in (*rows, *bach):
-        line = [shortened(row.name, LONGEST_NAME), str(row.pieces)]
-        for metric in METRICS:
-            value, error = row.value(metric.name), row.error(metric.name)
-            strange = row is (rows or [None])[0] and not inside.get(metric.name, True)
-            told = _number(value, metric.scale)
-            told += "" if math.isnan(error) else f"±{_number(error, metric.scale)}"
-            line.append(told + ("*" if strange and not math.isnan(value) else " "))
-        cells.append(line)
-    lines: list[str] = []
-    for block in in_blocks(cells, width=_line(), gap=1, first=2):
-        lines += [*block, ""]
-    per = {metric.unit: [] for metric in METRICS if metric.unit != "share"}
-    for metric in METRICS:
-        per.get(metric.unit, []).append(metric.name)
-    units = ", ".join(f"{' and '.join(names)} {unit}" for unit, names in per.items())
-    notes = [f"shares of 1; {units}; --columns tells what each counts"]
-    notes.append("± bootstrap errors over pieces")
-    if inside:
-        notes.append("* not between Bach's lowest and highest row, widened by 1.96 errors")
-    return "\n".join([*lines, *(fill(note, max(_line(), 20)) for note in notes)])
+    known : the arrays, without their endings
+    """
+    parts = path.name.split(".")
+    return any(path.with_name(".".join(parts[:end])) in known for end in range(1, len(parts)))
 
 
 def _nearest(names: Sequence[str], pieces: Sequence[Chorale]) -> str:
     """For each piece: the passage of the train split that is nearest, and the longest copy."""
     from coconet.corpus import load_corpus
-    from coconet.passages import longest_copy, nearest_passage
-    from coconet.tables import aligned, shortened
+    from coconet.passages import Beats, longest_copy, nearest_passage
+    from coconet.set_reports import LONGEST_NAME
+    from coconet.tables import aligned, short_names
 
     train = load_corpus("train")
+    beats = Beats(train)
+
+    def search(piece: Chorale) -> tuple[Passage, Passage | None]:
+        return nearest_passage(piece, beats), longest_copy(piece, train)
+
     cells = [["nearest 32 steps", "equal", "of BWV", "longest copy", "of BWV"]]
-    for name, chorale in zip(names, pieces, strict=True):
-        near = nearest_passage(chorale, train)
-        copy = longest_copy(chorale, train)
+    found = _of_each("--nearest", names, pieces, search)
+    names = short_names([name for name, _ in found], LONGEST_NAME)
+    for name, (_, (near, copy)) in zip(names, found, strict=True):
         cells.append(
             [
-                shortened(name, LONGEST_NAME) + f" {near.span[0]}:{near.span[1]}",
+                f"{name} {near.span[0]}:{near.span[1]}",
                 f"{near.share:.0%}",
                 f"{near.bwv} {near.at[0]}:{near.at[1]}",
                 f"{copy.steps} steps, {copy.span[0]}:{copy.span[1]}" if copy else "none",
@@ -315,29 +323,3 @@ def _nearest(names: Sequence[str], pieces: Sequence[Chorale]) -> str:
             ]
         )
     return "\n".join(aligned(cells))
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    """The table in full: of each metric its value, its error and both counts."""
-    from coconet.metrics import METRICS
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    parts = ("", " error", " counted", " among")
-    writer.writerow(
-        ["name", "pieces", *(metric.name + part for metric in METRICS for part in parts)]
-    )
-    for row in rows:
-        counts = row.counts.sum(0).tolist()
-        line: list[object] = [row.name, row.pieces]
-        for value, error, counted in zip(row.values, row.errors, counts, strict=True):
-            line += ["" if math.isnan(x) else f"{x:.6g}" for x in (value, error)] + counted
-        writer.writerow(line)
-    return text.getvalue()
-
-
-def _number(value: float, scale: float) -> str:
-    """Three digits of a share without its zero; two of a rate per 1000."""
-    if math.isnan(value):
-        return "–"
-    return f"{value:.2f}" if scale > 1 else f"{value:.3f}".removeprefix("0")

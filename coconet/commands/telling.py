@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from coconet.chorale import read_array
 from coconet.commands.common import holds_segments, read_source
-from coconet.grid import voice_name
+from coconet.grid import STEPS_PER_QUARTER, voice_name
 
 #: Characters of a sidecar's value that are told.
 LONG = 120
 
 
 def info(options: argparse.Namespace) -> int:
-    """Tell what a checkpoint, chorale or tuning holds."""
+    """Tell what a checkpoint, chorale, tuning or step map holds."""
     path = Path(options.file)
     if path.is_dir():
         rows = _checkpoint_rows(path)
     elif path.suffix.lower() == ".scl":
         rows = _tuning_rows(path)
+    elif path.suffix.lower() == ".npz":
+        rows = _map_rows(path)
     else:
         rows = _chorale_rows(options.file)
     width = max(len(key) for key, _ in rows)
@@ -58,6 +62,29 @@ def _tuning_rows(path: Path) -> list[tuple[str, object]]:
     for name, cents in zip(NAMES, tuning.deviations(0), strict=True):
         rows.append((name, f"{cents:+.2f} cents from equal, degree 0 on C"))
     return rows
+
+
+def _map_rows(path: Path) -> list[tuple[str, object]]:
+    from coconet.stepmap import load_map
+    from coconet.traced import NOWHERE
+
+    where = load_map(path)
+    voices, steps = where.shape
+    come = where.step[where.sounding & (where.step != NOWHERE)]
+    share = len(come) / max(1, where.sounding.sum())
+    seconds = steps * 60 / where.source_tempo / STEPS_PER_QUARTER
+    return [
+        ("step map", path),
+        (
+            "result",
+            f"{where.voices} voices, {where.steps} steps, {where.seconds(where.steps):.1f} s",
+        ),
+        ("tempo", f"{where.tempo:g} quarters a minute"),
+        ("source", f"{voices} voices, {steps} steps, {seconds:.1f} s"),
+        ("its tempo", f"{where.source_tempo:g} quarters a minute"),
+        ("comes from it", f"{share:.0%} of what sounds"),
+        ("heard of it", f"{len(np.unique(come))} of its {steps} steps"),
+    ]
 
 
 def _chorale_rows(source: str) -> list[tuple[str, object]]:

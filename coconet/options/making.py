@@ -135,11 +135,17 @@ def add_chain(commands: argparse._SubParsersAction) -> None:
         help="layers in order; or the name of a shipped chain, or NAME.json of what a chain made",
     )
     parser.add_argument(
-        "--list", action="store_true", help="tell all layers, their options, and the shipped chains"
+        "--list",
+        nargs="?",
+        const="",
+        metavar="LAYER",
+        help="tell all layers, their options, and the shipped chains; or one layer in full",
     )
     parser.add_argument("--seed", type=int, help="of all draws (the chain's own)")
     parser.add_argument(
-        "--keep-all", action="store_true", help="also write the piece as it is after each layer"
+        "--keep-all",
+        action="store_true",
+        help="also write the piece as it is after each layer: array, MIDI, picture, WAV",
     )
     parser.add_argument(
         "--limit", type=int, metavar="CELLS", help="voices × steps that it may grow to (4,000,000)"
@@ -151,7 +157,7 @@ def add_chain(commands: argparse._SubParsersAction) -> None:
         "--no-score",
         dest="score",
         action="store_false",
-        help="no engraved score, which takes longest of all",
+        help="no engraved score and no MusicXML: quicker to try",
     )
     add_facts(parser)
     add_outputs(parser)

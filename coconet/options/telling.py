@@ -9,9 +9,14 @@ from coconet.options.common import SOURCE, add_command
 
 def add_info(commands: argparse._SubParsersAction) -> None:
     parser = add_command(
-        commands, "info", "tell what a checkpoint, chorale or tuning holds", module="telling"
+        commands,
+        "info",
+        "tell what a checkpoint, chorale, tuning or step map holds",
+        module="telling",
     )
-    parser.add_argument("file", metavar="FILE", help="a checkpoint's folder, a .scl, or " + SOURCE)
+    parser.add_argument(
+        "file", metavar="FILE", help="a checkpoint's folder, a .scl, a .map.npz, or " + SOURCE
+    )
 
 
 def add_report(commands: argparse._SubParsersAction) -> None:
@@ -25,18 +30,20 @@ def add_report(commands: argparse._SubParsersAction) -> None:
         "--nearest", action="store_true", help="the passages of the train split most like each"
     )
     pieces = parser.add_argument_group("a row a piece, with percentiles of Bach's (the default)")
-    pieces.add_argument("--sort", metavar="COLUMN", help="highest first (pitch-class entropy)")
+    pieces.add_argument(
+        "--sort", metavar="COLUMN", help="highest first (pitch-class entropy); --columns lists them"
+    )
     pieces.add_argument("--ascending", action="store_true", help="lowest first")
     pieces.add_argument(
         "--where",
         metavar="CONDITION",
         help="which rows, such as 'entropy > 3 and fifths < 1 or notes < 99' (and binds tighter)",
     )
-    pieces.add_argument("--rows", type=int, metavar="N", help="the first N, once sorted")
+    pieces.add_argument("--top", type=int, metavar="N", help="the first N rows, once sorted")
     pieces.add_argument(
         "--groups",
         metavar="VOICES",
-        help="a row for each of quartets, voices, or ranges of rows such as 0:8 or 0:4,8:12",
+        help="a row for each of quartets, voices, or names and ranges of rows: bass,0:4,0:8",
     )
     pieces.add_argument(
         "--original", metavar="IN", help="tell how many cells differ from this one's"

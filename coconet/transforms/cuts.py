@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from coconet.chorale import Chorale
+from coconet.corpus import crop as crop_chorale
 from coconet.errors import ChoraleError
 from coconet.grid import REST, onsets_of, validate_span
 from coconet.traced import Traced
@@ -19,15 +20,24 @@ from coconet.transforms.spans import one_each, spans_of, steps_within
 
 @layer
 def compress(
-    piece: Traced, *, spans: str | Iterable[Sequence[int]], factor: int | Sequence[int]
+    piece: Traced,
+    *,
+    spans: str | Iterable[Sequence[int]],
+    factor: int | Sequence[int],
+    tonic: int | str | None = None,
+    mode: str | None = None,
+    voices: str | int | Sequence[str | int] | None = None,
+    below: float = 1.0,
+    leave_out_last: bool = False,
 ) -> Traced:
     """Keep every factor-th step of some spans: the inverse of `stretch`.
 
     Parameters
     ----------
     spans : as for `stretch`, as they lie in this, the stretched piece (the last two
-        columns of `stretch_table`); named ones in the chorale's key, or the one found
+        columns of `stretch_table`)
     factor : a whole number from 1 that divides the spans' lengths, or one a span
+    tonic, mode, voices, below, leave_out_last : how named spans are found, as for `stretch`
 
     The steps that stay are the first of each group. A note that begins on a step that
     goes begins on the next that stays, if it lasts so long; a shorter one is lost.
@@ -40,7 +50,15 @@ def compress(
     >>> compress(np.array([[60, 61, 61, 61, 62]]), spans=[[1, 4]], factor=3).tolist()
     [[60, 61, 62]]
     """
-    pairs = spans_of(piece, spans)
+    pairs = spans_of(
+        piece,
+        spans,
+        tonic=tonic,
+        mode=mode,
+        voices=voices,
+        below=below,
+        leave_out_last=leave_out_last,
+    )
     factors = one_each(factor, "factor", pairs)
     order = np.argsort(pairs[:, 0])
     pairs, factors = pairs[order], factors[order]
@@ -78,14 +96,23 @@ def thin(piece: Traced, heads: np.ndarray) -> Traced:
 
 @layer
 def repeat(
-    piece: Traced, *, spans: str | Iterable[Sequence[int]], times: int | Sequence[int]
+    piece: Traced,
+    *,
+    spans: str | Iterable[Sequence[int]],
+    times: int | Sequence[int],
+    tonic: int | str | None = None,
+    mode: str | None = None,
+    voices: str | int | Sequence[str | int] | None = None,
+    below: float = 1.0,
+    leave_out_last: bool = False,
 ) -> Traced:
     """Let some spans sound several times in a row, each as a whole.
 
     Parameters
     ----------
-    spans : as for `stretch`; named ones in the chorale's key, or the one found
+    spans : as for `stretch`
     times : a whole number from 1, or one a span
+    tonic, mode, voices, below, leave_out_last : how named spans are found, as for `stretch`
 
     All voices begin anew with a repetition. Fermatas and phrases come again; a phrase
     ends where it ended, and where a step of another follows.
@@ -98,7 +125,15 @@ def repeat(
     >>> repeat(np.array([[60, 61, 62]]), spans=[[1, 3]], times=2).tolist()
     [[60, 61, 62, 61, 62]]
     """
-    pairs = spans_of(piece, spans)
+    pairs = spans_of(
+        piece,
+        spans,
+        tonic=tonic,
+        mode=mode,
+        voices=voices,
+        below=below,
+        leave_out_last=leave_out_last,
+    )
     counts = np.ones(piece.steps, int)
     counts[pairs[:, 0]] = one_each(times, "times", pairs)
     # Blocks: the spans, and each step between them by itself.
@@ -130,19 +165,22 @@ def repeat(
 def crop(piece: Traced, *, span: Sequence[int]) -> Traced:
     """One span alone, with its bar lines; a note cut at its beginning begins there.
 
+    span : pair of steps, half open, such as [0, 64]
+
     Raises ChoraleError for a span that is empty or leaves the piece.
 
     >>> crop(np.array([[60, 61, 62, 63]]), span=[1, 3]).tolist()
     [[61, 62]]
     """
     start, end = validate_span(span, piece.steps)
-    index = np.arange(start, end)
+    part = crop_chorale(piece.chorale, (start, end))
     return piece.take(
         np.arange(piece.voices)[:, None],
-        index[None],
-        fermatas=piece.chorale.fermatas[index],
-        phrases=phrases_along(piece.chorale, index),
-        upbeat=(piece.chorale.upbeat - start) % piece.chorale.bar,
+        np.arange(start, end)[None],
+        onsets=part.onsets,
+        fermatas=part.fermatas,
+        phrases=part.phrases,
+        upbeat=part.upbeat,
     )
 
 

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from coconet.checks import choice, flag, needs_rng, share_of, whole
 from coconet.errors import ChoraleError, shown
 from coconet.grid import is_whole, items_of
 from coconet.traced import MOST_CELLS, NOWHERE, Traced
-from coconet.transforms.layer import choice, flag, layer, needs_rng, rows_of, whole
-from coconet.transforms.layer import share as share_of
+from coconet.transforms.layer import layer, rows_for
 from coconet.transforms.masks import mask_of
 
 #: How messages call what is masked where there are no quartets or sections.
 THE_PIECE = "the piece"
+
+
+class Part(NamedTuple):
+    """Cells that are masked by themselves.
+
+    name : in messages
+    number : from 0
+    cells : int array: its cells in the piece, counted there row by row
+    row, column : int arrays that broadcast to that shape: where they are in the part
+    """
+
+    name: str
+    number: int
+    cells: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
 
 
 @layer
@@ -53,7 +69,8 @@ def arpeggiate(
         anew, at the same pitch too. A ringing cell comes from the last struck one.
     each : 'quartet' treats what came from each quartet of the source as a piece of its
         own, stacked or joined in time: a mask has as many rows as there are voices with
-        cells of that quartet, and blocks are counted along the steps where they are
+        cells of that quartet, blocks are counted along the steps where they are, and
+        no note rings on into the cells of another
     sections : instead of `each`: how many equal sections, or their lengths in steps,
         each a piece of its own
     voices : that are broken up: names such as 'soprano,bass', or rows from 0; the others
@@ -75,18 +92,26 @@ def arpeggiate(
     """
     held = flag(held, "held")
     skip = whole(skip, "skip", 1, MOST_CELLS)
-    broken = np.zeros(piece.grid.shape, bool)
-    broken[rows_of(voices, piece.voices)] = True
-    parts = list(_parts(piece, broken, each, sections))
-    struck = np.ones(piece.grid.shape, bool)
-    masks = _masks(mask, skip, parts, rng, around=each is not None)
-    for (name, _, cells), (pattern, own_skip) in zip(parts, masks, strict=True):
-        rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
-        _check_size(pattern, len(rows), len(columns), name)
-        part = np.ix_(rows, columns)
-        struck[part] &= _laid(pattern, len(columns), own_skip) | ~cells[part]
-    cut = piece.silence(~struck)
-    return _rung(cut, piece.sounding & ~struck) if held else cut
+    parts = list(_parts(piece, np.sort(rows_for(piece, voices)), each, sections))
+    masks = _masks(
+        mask,
+        skip,
+        [part.number for part in parts],
+        rng,
+        parted=each is not None or sections is not None,
+        around=each is not None,
+    )
+    struck = np.ones(piece.grid.size, bool)
+    number = np.full(piece.grid.size, NOWHERE, np.int32)
+    for part, (pattern, own_skip) in zip(parts, masks, strict=True):
+        steps = int(part.column.max()) + 1
+        _check_size(pattern, int(part.row.max()) + 1, steps, part.name)
+        laid = _laid(pattern, steps, own_skip)
+        struck[part.cells] = laid[part.row % len(laid), part.column]
+        number[part.cells] = part.number
+    muted = ~struck.reshape(piece.grid.shape)
+    cut = piece.silence(muted)
+    return _rung(cut, piece.sounding & muted, number.reshape(muted.shape)) if held else cut
 
 
 @layer
@@ -104,23 +129,38 @@ def dropout(piece: Traced, *, share: float, rng: np.random.Generator | None = No
     return piece.silence(silent.reshape(piece.grid.shape))
 
 
-def _parts(
-    piece: Traced, broken: np.ndarray, each: object, sections: object
-) -> Iterator[tuple[str, int, np.ndarray]]:
-    """What is masked by itself: its name in messages, its number from 0, and its `broken` cells."""
+def _parts(piece: Traced, rows: np.ndarray, each: object, sections: object) -> Iterator[Part]:
+    """What of these rows, in ascending order, is masked by itself."""
     if each is not None:
         choice(each, "each", ["quartet"])
         if sections is not None:
             raise ChoraleError("expected either each='quartet' or sections, got both")
-        quartet = np.where(broken & (piece.voice != NOWHERE), piece.voice // 4, NOWHERE)
-        for number in np.unique(quartet[quartet != NOWHERE]):
-            yield f"quartet {number + 1}", int(number), quartet == number
-    elif sections is not None:
-        step = np.arange(piece.steps)
-        for number, (start, end) in enumerate(pairwise(_edges(sections, piece.steps))):
-            yield f"section {number + 1}", number, broken & (start <= step) & (step < end)
-    else:
-        yield THE_PIECE, 0, broken
+        yield from _quartets(piece, rows)
+        return
+    edges = [0, piece.steps] if sections is None else _edges(sections, piece.steps)
+    begins, row, step = piece.steps * rows[:, None], np.arange(len(rows)), np.arange(piece.steps)
+    for number, (start, end) in enumerate(pairwise(edges)):
+        name = THE_PIECE if sections is None else f"section {number + 1}"
+        yield Part(name, number, begins + step[start:end], row[:, None], step[: end - start])
+
+
+def _quartets(piece: Traced, rows: np.ndarray) -> Iterator[Part]:
+    """What came from each quartet of the source; its cells may lie anywhere."""
+    source = np.full(piece.grid.shape, NOWHERE, np.int32)
+    source[rows] = piece.voice[rows]
+    cells = np.flatnonzero(source != NOWHERE)
+    quartet = source.ravel()[cells] // 4
+    order = np.argsort(quartet, kind="stable")  # so that a part's cells stay row by row
+    cells, quartet = cells[order], quartet[order]
+    begins = np.flatnonzero(np.diff(quartet, prepend=NOWHERE))
+    for start, end in pairwise([*begins, len(cells)]):
+        number, part = int(quartet[start]), cells[start:end]
+        voice, step = np.divmod(part, piece.steps)
+        row = np.cumsum(np.diff(voice, prepend=voice[0]) != 0)
+        step -= step.min()
+        here = np.zeros(step.max() + 1, bool)
+        here[step] = True
+        yield Part(f"quartet {number + 1}", number, part, row, (np.cumsum(here) - 1)[step])
 
 
 def _edges(sections: object, steps: int) -> list[int]:
@@ -141,28 +181,29 @@ def _edges(sections: object, steps: int) -> list[int]:
 def _masks(
     mask: object,
     skip: int,
-    parts: Sequence[tuple[str, int, np.ndarray]],
+    numbers: Sequence[int],
     rng: np.random.Generator | None,
     *,
+    parted: bool,
     around: bool,
 ) -> list[tuple[np.ndarray, int]]:
-    """The mask and skip of each part.
+    """The mask and skip of each part of these numbers.
 
+    parted : whether there are quartets or sections, which could have one each
     around : whether a list of masks is gone through again from its first when it ends, and
         may be longer than there are parts; all of them are drawn in any case
     """
-    names = [name for name, *_ in parts]
-    if not _is_list_of_masks(mask, many=names != [THE_PIECE]):
-        return [_mask_and_skip(mask, skip, rng)] * len(names)
-    if names == [THE_PIECE]:
+    if not _is_list_of_masks(mask, many=parted):
+        return [_mask_and_skip(mask, skip, rng)] * len(numbers)
+    if not parted:
         raise ChoraleError("mask: a list of masks needs each='quartet' or sections=")
-    if len(mask) != len(names) and not around:
+    if len(mask) != len(numbers) and not around:
         raise ChoraleError(
-            f"mask: {len(mask)} masks for {len(names)} sections of the piece; "
+            f"mask: {len(mask)} masks for {len(numbers)} sections of the piece; "
             "expected one for all or one for each"
         )
     masks = [_mask_and_skip(spec, skip, rng) for spec in mask]
-    return [masks[number % len(masks)] for _, number, _ in parts]
+    return [masks[number % len(masks)] for number in numbers]
 
 
 def _is_list_of_masks(mask: object, *, many: bool) -> bool:
@@ -192,9 +233,9 @@ def _check_size(mask: np.ndarray, voices: int, steps: int, name: str) -> None:
     """Whether a mask fits the part of the piece that it is for."""
     height, width = mask.shape[-2:]
     if height not in (1, voices):
-        raise ChoraleError(
-            f"mask: {height} rows for {name} of {voices} voices; expected {voices}, or 1 for all"
-        )
+        has = "1 voice" if voices == 1 else f"{voices} voices"
+        expected = "1" if voices == 1 else f"{voices}, or 1 for all"
+        raise ChoraleError(f"mask: {height} rows, but {name} has {has} here; expected {expected}")
     if width > steps:
         raise ChoraleError(f"mask: {width} steps wide for {name} of {steps} steps")
 
@@ -211,12 +252,14 @@ def _laid(mask: np.ndarray, steps: int, skip: int) -> np.ndarray:
     return (laid == 1) | (block % skip != 0)
 
 
-def _rung(cut: Traced, muted: np.ndarray) -> Traced:
-    """Notes that ring on through the muted cells after them."""
+def _rung(cut: Traced, muted: np.ndarray, number: np.ndarray) -> Traced:
+    """Notes that ring on through the muted cells after them, within parts of one number."""
     step = np.arange(cut.steps)
+    enters = np.diff(number, axis=1, prepend=number[:, :1]) != 0
+    begins = np.maximum.accumulate(np.where(enters, step, 0), axis=1)
     last = np.maximum.accumulate(np.where(muted, -1, step), axis=1)
     voice = np.arange(cut.voices)[:, None]
-    rings = muted & (last >= 0) & cut.sounding[voice, last]
+    rings = muted & (last >= begins) & cut.sounding[voice, last]
     return cut.take(
         voice,
         np.where(rings, last, step),

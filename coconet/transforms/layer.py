@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
+from coconet.checks import choice, rows_of
 from coconet.chorale import DEFAULTS, Chorale
-from coconet.errors import ChoraleError, nearest_name, shown
-from coconet.grid import VOICES, is_whole, items_of, validate_grid, voice_indices
+from coconet.errors import ChoraleError, shown
+from coconet.grid import validate_grid
 from coconet.theory import SCALES, find_key, key_scores, parse_tonic
 from coconet.traced import Traced
 
@@ -20,8 +21,6 @@ AnyPiece = np.ndarray | Chorale | Traced
 #: What a layer gives back: the kind that it is given.
 Piece = TypeVar("Piece", np.ndarray, Chorale, Traced)
 Options = ParamSpec("Options")
-#: How often a step, a span or a voice may come, and steps between entries: plenty.
-MOST_TIMES = 100_000
 
 #: What the docstring of every layer says.
 TAKES = "`piece`: an array (voices, steps), a Chorale or a Traced; the same kind comes back."
@@ -72,20 +71,16 @@ def as_traced(piece: AnyPiece) -> Traced:
     return Traced.begin(piece) if isinstance(piece, Chorale) else traced_array(piece)
 
 
+def rows_for(piece: Traced, voices: object) -> np.ndarray:
+    """Rows that a layer's option `voices` means: see `checks.rows_of`."""
+    return rows_of(voices, piece.voices, sings=piece.sounding.any(1))
+
+
 def options_of(name: str) -> tuple[str, ...]:
     """The names of a layer's options, without the piece and the generator."""
     return tuple(
         key for key in list(inspect.signature(LAYERS[name]).parameters)[1:] if key != "rng"
     )
-
-
-def needs_rng(rng: object) -> np.random.Generator:
-    """The generator of a layer that draws; ChoraleError where there is none."""
-    if not isinstance(rng, np.random.Generator):
-        raise ChoraleError(
-            f"chance is asked for: expected rng=numpy.random.default_rng(SEED), got {shown(rng)}"
-        )
-    return rng
 
 
 def key_of(
@@ -116,71 +111,3 @@ def key_of(
     if tonic is None:
         return int(scores[list(SCALES).index(mode)].argmax()), mode
     return tonic, list(SCALES)[scores[:, tonic].argmax()]
-
-
-def rows_of(voices: object, count: int) -> np.ndarray:
-    """Rows of a piece of `count` voices.
-
-    Parameters
-    ----------
-    voices : None for all; names such as 'bass' or 'soprano,alto', which mean those
-        voices of every quartet; or row numbers from 0, negative ones from below
-
-    Raises ChoraleError for none, and for voices that the piece hasn't or that come twice.
-    """
-    if voices is None:
-        return np.arange(count)
-    lone = isinstance(voices, str) or is_whole(voices)
-    listed = [voices] if lone else items_of(voices) or [None]
-    if all(isinstance(row, str) for row in listed):
-        return _named_rows(",".join(listed).split(","), count)
-    if not all(is_whole(row, -count, count - 1) for row in listed):
-        raise ChoraleError(
-            f"voices: expected names such as soprano,bass or rows 0-{count - 1}, "
-            f"got {shown(voices)}"
-        )
-    rows = np.array(listed, int) % count
-    if len(np.unique(rows)) < len(rows):
-        raise ChoraleError(f"voices: a row comes twice in {shown(voices)}")
-    return rows
-
-
-def _named_rows(names: Sequence[str], count: int) -> np.ndarray:
-    """Rows of the voices of that name in every quartet, from the top."""
-    part = np.arange(count) % 4
-    for index in voice_indices(names):
-        if index not in part:
-            raise ChoraleError(f"voices: no {VOICES[index]} among {count} voices")
-    return np.flatnonzero(np.isin(part, voice_indices(names)))
-
-
-def choice(value: object, name: str, known: Sequence[str]) -> str:
-    """One of some words, or ChoraleError, which names the nearest."""
-    if not isinstance(value, str) or value not in known:
-        expected = f"{', '.join(known[:-1])} or {known[-1]}" if len(known) > 1 else repr(known[0])
-        near = nearest_name(value, known) if isinstance(value, str) else ""
-        raise ChoraleError(f"{name}: expected {expected}, got {shown(value)}{near}")
-    return value
-
-
-def whole(value: object, name: str, low: int, high: int | None = None) -> int:
-    """A whole number within low…high, or ChoraleError."""
-    if not is_whole(value, low, high):
-        top = "or more" if high is None else f"to {high}"
-        raise ChoraleError(f"{name}: expected a whole number, {low} {top}, got {shown(value)}")
-    return int(value)
-
-
-def share(value: object, name: str = "share") -> float:
-    """A number from 0 to 1, or ChoraleError."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:
-        raise ChoraleError(f"{name}: expected a number from 0 to 1, got {shown(value)}")
-    return float(value)
-
-
-def flag(value: object, name: str) -> bool:
-    """True or False, or ChoraleError: YAML's "no" in quotes is a word."""
-    if not isinstance(value, bool | np.bool_):
-        raise ChoraleError(f"{name}: expected true or false, got {shown(value)}")
-    return bool(value)

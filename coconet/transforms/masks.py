@@ -3,7 +3,8 @@
 Conventions
 -----------
 A mask is a uint8 array of shape (voices, width), one column a step: 1 lets a cell
-sound, 0 silences it. Masks that change along a piece are (count, voices, width).
+sound, 0 silences it. Masks that change along a piece are (count, voices, width). Where
+a mask is given, a flat row of cells is a mask of one row.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from coconet.checks import choice, needs_rng, share_of, whole
 from coconet.errors import ChoraleError, shown
 from coconet.grid import is_whole, items_of
 from coconet.traced import MOST_CELLS
-from coconet.transforms.layer import choice, needs_rng, whole
-from coconet.transforms.layer import share as share_of
 
 
 def fixed_mask(voices: int = 16) -> np.ndarray:
@@ -25,7 +25,8 @@ def fixed_mask(voices: int = 16) -> np.ndarray:
 
     In each quartet the bass enters first, then tenor, alto and soprano, a step apart;
     each sounds for five steps and is silent for three. Each quartet begins two steps
-    after the one above it, so that the waves overlap and something always sounds.
+    after the one above it, so that the waves overlap: of four voices and more, some voice
+    always sounds.
 
     >>> fixed_mask(4)
     array([[0, 0, 0, 1, 1, 1, 1, 1],
@@ -115,23 +116,25 @@ def validate_mask(mask: object, *, name: str = "mask", many: bool = True) -> np.
 
     Parameters
     ----------
-    mask : array_like of 0 and 1, shape=(voices, width), or, with `many`, also
-        (count, voices, width)
+    mask : array_like of 0 and 1, shape=(voices, width), or (width,) for one row, or, with
+        `many`, also (count, voices, width)
 
     Raises
     ------
     ChoraleError
         For another shape, no cells, or a value other than 0 and 1; the first is named.
     """
-    shapes = "(voices, width)" + (" or (count, voices, width)" if many else "")
+    shapes = "(width,), (voices, width)" + (" or (count, voices, width)" if many else "")
     try:
         array = np.asarray(mask)
     except ValueError as error:
         raise ChoraleError(f"{name}: rows of unequal length; expected shape {shapes}") from error
     if array.dtype.kind not in "biuf":
         raise ChoraleError(f"{name}: expected zeros and ones, got {shown(mask)}")
-    if array.ndim not in ((2, 3) if many else (2,)) or not array.size:
+    if array.ndim not in ((1, 2, 3) if many else (1, 2)) or not array.size:
         raise ChoraleError(f"{name}: expected shape {shapes}, got {array.shape}")
+    if array.ndim == 1:
+        array = array[None]
     wrong = (array != 0) & (array != 1)
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0].tolist())
@@ -147,12 +150,17 @@ def mask_of(spec: object, rng: np.random.Generator | None = None) -> np.ndarray:
 
     Parameters
     ----------
-    spec : an array or nested lists; or a mapping of one kind to its values:
-        {array: [[1, 0], [0, 1]]};
-        {fixed: true} or {fixed: {voices: 4}};
-        {random: {shape: [16, 18], share: 0.5}};
-        {shaded: {shape: [16, 18], zeros: 2, ones: 6}};
-        {changing: {first: SPEC, last: SPEC, count: 8}}
+    spec : 1 sounds, 0 is silent; shapes are [voices, width in steps]. One of
+        [[1, 0], [0, 1]]: a list a voice, or one flat list for all voices
+        {array: [[1, 0], [0, 1]]}: the same
+        {fixed: true} or {fixed: {voices: 4}}: rises from the bass and falls away, eight
+            steps wide, for 16 voices or as many as are told
+        {random: {shape: [16, 18], share: 0.5}}: each cell sounds with probability
+            share, 0-1 (0.5)
+        {shaded: {shape: [16, 18], zeros: 2, ones: 6}}: shuffled, with exactly so many
+            zeros for so many ones; these must divide the cells
+        {changing: {first: SPEC, last: SPEC, count: 8}}: so many masks, two or more, that
+            lead from one mask of this list to another of the same shape
     rng : draws what is random; a fixed mask needs none
 
     Raises ChoraleError for another kind or value, naming the nearest, and where one lacks.

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from coconet.checks import MOST_TIMES, flag, not_needed, whole
 from coconet.errors import ChoraleError
-from coconet.grid import REST, items_of
+from coconet.grid import REST, items_of, voice_name
 from coconet.theory import degree_pitches, scale_degrees
 from coconet.traced import NOWHERE, Traced
 from coconet.transforms.cuts import thin
-from coconet.transforms.layer import MOST_TIMES, flag, key_of, layer, rows_of, whole
+from coconet.transforms.layer import key_of, layer, rows_for
 from coconet.transforms.ranges import fit_range
 
 
@@ -20,7 +21,8 @@ def retrograde(piece: Traced) -> Traced:
     """Play the piece backwards: each note begins where it ended.
 
     Phrases and bar lines are mirrored; a fermata stays with its chord, on whose last step
-    it stands. Twice gives the piece back.
+    it then stands. Twice gives the piece back; but a fermata that stood within a held
+    chord is then on its last step.
 
     >>> retrograde(np.array([[60, 0, 62, 64]])).tolist()
     [[64, 62, 0, 60]]
@@ -57,7 +59,7 @@ def augment(piece: Traced, *, by: int = 2) -> Traced:
     """
     by = whole(by, "by", 1, MOST_TIMES)
     chorale = piece.chorale
-    return piece.repeat(np.full(piece.steps, by), upbeat=chorale.upbeat * by % chorale.bar)
+    return piece.hold(np.full(piece.steps, by), upbeat=chorale.upbeat * by % chorale.bar)
 
 
 @layer
@@ -99,14 +101,15 @@ def canon(
 
     Parameters
     ----------
-    voices : the leaders: names such as 'soprano,bass', or rows from 0; by default all.
-        Other voices are left out.
+    voices : the leaders: names such as 'soprano,bass', rows from 0, or 'highest' for
+        the uppermost voice that sings; by default all. Other voices are left out.
     distance : steps by which each follower enters after the one before
     interval : how much higher than the leaders, negative for lower, one or one a
         follower: in semitones, or where `tonal` in steps of the scale
     followers : how many times the leaders' rows come again below
-    tonal : move within the key (`tonic`, `mode`; else the chorale's, or found). A note
-        between two of the scale counts as the lower one raised, and stays raised.
+    tonal : move within the key. A note between two of the scale counts as the lower one
+        raised, and stays raised.
+    tonic, mode : the key, where `tonal`; by default the chorale's, or found
     beyond : of a note outside lowest-highest (MIDI pitches or names): 'refuse', 'clamp',
         which takes the nearest octave inside, or 'skip', which leaves it at the leader's
 
@@ -119,24 +122,28 @@ def canon(
     Raises
     ------
     ChoraleError
-        For numbers that aren't whole, another number of intervals than of followers, a
+        For leaders that rest throughout while others sing, numbers that aren't whole,
+        another number of intervals than of followers, a key where nothing is tonal, a
         note outside the range, or a piece that would grow too big.
 
     >>> canon(np.array([[60, 62, 64]]), distance=2, interval=-12).tolist()
     [[60, 62, 64, 0, 0], [0, 0, 48, 50, 52]]
     """
-    rows = rows_of(voices, piece.voices)
+    rows = rows_for(piece, voices)
+    _validate_leaders(piece, rows)
     distance = whole(distance, "distance", 1, MOST_TIMES)
     followers = whole(followers, "followers", 1, MOST_TIMES)
     moves = _intervals(interval, followers)
-    key = key_of(piece, tonic, mode)
+    if not flag(tonal, "tonal"):
+        not_needed("tonal=True", tonic=tonic, mode=mode)
     steps = piece.steps + distance * followers
     piece.room_for(len(rows) * (1 + followers), steps)
     step = np.arange(steps) - distance * np.arange(1 + followers)[:, None]
     step[(step < 0) | (step >= piece.steps)] = NOWHERE
     made = piece.take(np.tile(rows, 1 + followers)[:, None], np.repeat(step, len(rows), axis=0))
     pitches, by = np.arange(128), np.array(moves)[:, None]
-    if flag(tonal, "tonal"):
+    if tonal:
+        key = key_of(piece, tonic, mode)
         degrees, raised = scale_degrees(pitches, *key)
         pitches = degree_pitches(degrees + by, *key) + raised
     else:
@@ -145,6 +152,18 @@ def canon(
     part = np.repeat(np.arange(1 + followers), len(rows))[:, None]
     grid = pitches[part, made.grid]
     return made.sing(fit_range(made, grid, beyond, lowest, highest))
+
+
+def _validate_leaders(piece: Traced, rows: np.ndarray) -> None:
+    """Check that some leader sings, where any voice does."""
+    sings = piece.sounding.any(1)
+    if sings.any() and not sings[rows].any():
+        leaders = ", ".join(voice_name(int(row)) for row in rows[:4])
+        other = voice_name(int(np.argmax(sings)))
+        rest = "rests" if len(rows) == 1 else "rest"
+        raise ChoraleError(
+            f"canon: {leaders} {rest} throughout; {other} sings: choose it with voices"
+        )
 
 
 def _intervals(interval: object, followers: int) -> list[int]:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from coconet.checks import choice, needs_rng, share_of
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError, shown
 from coconet.grid import items_of
 from coconet.theory import degree_pitches, scale_degrees
 from coconet.traced import Traced
-from coconet.transforms.layer import choice, key_of, layer, needs_rng, rows_of
-from coconet.transforms.layer import share as share_of
+from coconet.transforms.layer import key_of, layer, rows_for
 
 KINDS = ("passing", "neighbour", "trill", "mordent", "turn")
 
@@ -66,7 +66,7 @@ def ornament(
     array([[60, 62, 64, 64]], dtype=int16)
     """
     wanted, share = _kinds(kinds), share_of(share)
-    rows = rows_of(voices, piece.voices)
+    rows = rows_for(piece, voices)
     rng = needs_rng(rng)
     notes = _notes(piece, *key_of(piece, tonic, mode))
     allowed = _allowed(notes) & np.isin(KINDS, wanted) & np.isin(notes.row, rows)[:, None]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from coconet.checks import choice, needs_rng, not_needed, share_of, whole
 from coconet.chorale import DEFAULTS
 from coconet.errors import ChoraleError, shown
 from coconet.grid import REST, is_whole
@@ -26,8 +27,7 @@ from coconet.theory import (
     scale_degrees,
 )
 from coconet.traced import Traced
-from coconet.transforms.layer import choice, key_of, layer, needs_rng, rows_of, whole
-from coconet.transforms.layer import share as share_of
+from coconet.transforms.layer import key_of, layer, rows_for
 from coconet.transforms.ranges import fit_range
 
 #: How many semitones from an out-of-key note its replacement may lie: a major third.
@@ -63,18 +63,20 @@ def transpose(
     Raises
     ------
     ChoraleError
-        For both or neither of `by` and `to`, for what they can't be, and for a note
-        outside the range.
+        For both or neither of `by` and `to`, for what they can't be, for a key to start
+        from where `by` needs none, and for a note outside the range.
 
     >>> transpose(np.array([[60, 64, 0]]), by=-2).tolist()
     [[58, 62, 0]]
     """
     if (by is None) == (to is None):
         raise ChoraleError("transpose: expected either by=SEMITONES or to=TONIC")
-    rows, key = rows_of(voices, piece.voices), key_of(piece, tonic, mode)
+    rows, key = rows_for(piece, voices), None
     if to is None:
-        by, key = whole(by, "by", -126, 126), None
+        not_needed("to=TONIC", tonic=tonic, mode=mode)
+        by = whole(by, "by", -126, 126)
     else:
+        key = key_of(piece, tonic, mode)
         by = (_pitch_class(to) - key[0] + 5) % 12 - 5
     grid = piece.grid.copy()
     grid[rows] += np.int16(by) * piece.sounding[rows]
@@ -96,7 +98,7 @@ def invert(
     lowest: int | str = 1,
     highest: int | str = 127,
 ) -> Traced:
-    """Upside down: what rose falls by as much. Twice is as if never.
+    """Upside down: what rose falls by as much. Twice, a real inversion is as if never.
 
     Parameters
     ----------
@@ -104,16 +106,18 @@ def invert(
         its mirror image (C major about C is F minor); where the voices turn about axes
         that lead to several keys, none is known any more. 'tonal' keeps each interval's
         steps of the scale: notes of the key stay in the key, and are themselves again
-        after two inversions about the same axis. A chromatic note counts as the note
-        below it, raised. Its image is the image of that note, lowered, and it comes back
-        too; but where lowering gives a note of the scale, the image isn't altered, and
-        the chromatic note is lost.
+        after a second inversion with the same tonic, mode and axis, all three given. A
+        chromatic note counts as the note below it, raised. Its image is the image of that
+        note, lowered, and it comes back too; but where lowering gives a note of the scale,
+        the image isn't altered, and the chromatic note is lost.
     axis : the pitch that stays: MIDI, a half such as 65.5, or a name such as 'F4'. By
         default for each voice the middle between its lowest and highest note (for
-        'tonal', of the key), so that it keeps its range. A tonal axis between two notes
-        of the scale swaps these.
+        'tonal', of the key), so that it keeps its range; of the inverted piece it is the
+        same, unless a chromatic note beyond these was lost. A tonal axis between two
+        notes of the scale swaps these.
     voices : which: names such as 'soprano,bass', or rows from 0; by default all
-    tonic, mode : the key, for 'tonal'; by default the chorale's, or found
+    tonic, mode : the key, for 'tonal'; by default the chorale's, or found: an inverted
+        array may be found to be in another
     beyond : of a note outside lowest-highest (MIDI pitches or names): 'refuse', 'clamp',
         which takes the nearest octave inside, or 'skip', which leaves it as it was
 
@@ -121,22 +125,23 @@ def invert(
     ------
     ChoraleError
         For another kind, an axis that is neither pitch nor half-way between two, a key
-        that doesn't exist, and a note outside the range.
+        that doesn't exist or isn't needed, and a note outside the range.
 
     >>> invert(np.array([[60, 64, 65]])).tolist(), invert(np.array([[60, 64]]), axis=60).tolist()
     ([[65, 61, 60]], [[60, 56]])
     """
     choice(kind, "kind", ("real", "tonal"))
-    rows, key = rows_of(voices, piece.voices), key_of(piece, tonic, mode)
+    rows = rows_for(piece, voices)
     centre = None if axis is None else _axis(axis)
     facts: dict[str, Any] = {}
     if kind == "real":
+        not_needed("kind='tonal'", tonic=tonic, mode=mode)
         sums = _real_sums(piece, centre)
         images = sums[:, None] - np.arange(128)
         if len(np.unique(rows)) == piece.voices:
             facts = _mirrored_key(piece, sums[piece.sounding.any(1)])
     else:
-        images = _tonal_images(piece, centre, *key)
+        images = _tonal_images(piece, centre, *key_of(piece, tonic, mode))
     images[:, REST] = REST
     grid = piece.grid.copy()
     grid[rows] = images[rows[:, None], piece.grid[rows]]
@@ -180,7 +185,7 @@ def octave_shift(
     Raises ChoraleError for numbers that these can't be, and for a note outside the range.
     """
     share, clump = share_of(share), whole(clump, "clump", 1)
-    rows = rows_of(voices, piece.voices)
+    rows = rows_for(piece, voices)
     begins = needs_rng(rng).random(piece.grid.shape) < share / clump
     open_clumps = np.cumsum(begins, axis=1)
     open_clumps[:, clump:] -= np.cumsum(begins[:, : max(0, piece.steps - clump)], axis=1)
@@ -220,7 +225,7 @@ def bass_drop(
     if voices is None:
         rows = np.arange(3, piece.voices, 4) if piece.voices > 3 else [piece.voices - 1]
     else:
-        rows = rows_of(voices, piece.voices)
+        rows = rows_for(piece, voices)
     drops = needs_rng(rng).random(piece.grid.shape) < share
     return _move_octaves(piece, drops, rows, -octaves, each, (beyond, lowest, highest))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from coconet.checks import choice, whole
 from coconet.errors import ChoraleError
 from coconet.grid import voice_name
 from coconet.theory import parse_pitch, pitch_name
 from coconet.traced import Traced
-from coconet.transforms.layer import choice, whole
 
 #: What to do with notes outside a range.
 BEYOND = ("refuse", "clamp", "skip")
@@ -46,7 +46,7 @@ def fit_range(
         stays[piece.note[outside]] = True
         return np.where(stays[piece.note], piece.grid, grid)
     if high - low < 11:
-        raise ChoraleError(f"beyond='clamp': expected a range of an octave, got {low}-{high}")
+        raise ChoraleError(f"beyond: clamp: expected a range of an octave, got {low}-{high}")
     octaves = np.where(grid < low, -((grid - low) // 12), (high - grid) // 12)
     return np.where(outside, grid + 12 * octaves, grid)
 
@@ -58,8 +58,8 @@ def _refuse(piece: Traced, grid: np.ndarray, outside: np.ndarray, low: int, high
     raise ChoraleError(
         f"{voice_name(voice)} at step {step}: {pitch_name(int(piece.grid[voice, step]))} would "
         f"become {pitch_name(int(grid[voice, step]))}, MIDI {grid[voice, step]}, outside "
-        f"{low}-{high}{others}; beyond='clamp' takes the nearest octave inside, "
-        "beyond='skip' leaves the note as it was"
+        f"{low}-{high}{others}; beyond: clamp takes the nearest octave inside, "
+        "beyond: skip leaves the note as it was"
     )
 
 

@@ -18,23 +18,20 @@ from typing import Any
 
 import numpy as np
 
+from coconet.checks import (
+    MOST_TIMES,
+    choice,
+    flag,
+    needs_rng,
+    not_needed,
+    share_of,
+    whole,
+)
 from coconet.errors import ChoraleError, shown
 from coconet.grid import REST, is_whole, items_of, validate_span
 from coconet.theory import in_scale
 from coconet.traced import Traced
-from coconet.transforms.layer import (
-    MOST_TIMES,
-    AnyPiece,
-    as_traced,
-    choice,
-    flag,
-    key_of,
-    layer,
-    needs_rng,
-    rows_of,
-    share,
-    whole,
-)
+from coconet.transforms.layer import AnyPiece, as_traced, key_of, layer, rows_for
 
 #: Spans that have a name.
 NAMED = ("challenging", "in tune", "all")
@@ -75,7 +72,7 @@ def score_steps(
     [1.0, 0.5, 1.0]
     """
     traced = as_traced(piece)
-    rows = rows_of(voices, traced.voices)
+    rows = rows_for(traced, voices)
     if flag(leave_out_last, "leave_out_last"):
         rows = rows[:-1]
     if not len(rows):
@@ -102,7 +99,7 @@ def challenging_spans(scores: np.ndarray, *, below: float = 1.0) -> np.ndarray:
     >>> challenging_spans(np.array([0.5, 1, 1, 0.8, 0.8])).tolist()
     [[0, 1], [3, 5]]
     """
-    return _runs(_validate_scores(scores) < share(below, "below"))
+    return _runs(_validate_scores(scores) < share_of(below, "below"))
 
 
 def in_tune_spans(scores: np.ndarray, *, below: float = 1.0) -> np.ndarray:
@@ -111,7 +108,7 @@ def in_tune_spans(scores: np.ndarray, *, below: float = 1.0) -> np.ndarray:
     >>> in_tune_spans(np.array([0.5, 1, 1, 0.8, 0.8])).tolist()
     [[1, 3]]
     """
-    return _runs(_validate_scores(scores) >= share(below, "below"))
+    return _runs(_validate_scores(scores) >= share_of(below, "below"))
 
 
 def _runs(where: np.ndarray) -> np.ndarray:
@@ -183,13 +180,16 @@ def stretch(
     ----------
     spans : 'challenging', 'in tune', 'all', or pairs of steps anywhere that don't overlap
     factor : a whole number from 1, or one a span in the order in which they are given
-    low, high : instead, a whole number drawn for each span, both included, from `rng`
+    low, high : instead, a whole number drawn for each span, both included
         (the original drew low … high - 1)
     curve : instead, [[place, factor], …] with places rising within 0-1 of the piece and
         factors from 1: at each span's middle the factor on the straight line between
         its neighbours, rounded
     tonic, mode, voices, below, leave_out_last : how challenging and in-tune spans are
-        found, see `score_steps` and `challenging_spans`
+        found: the key, by default the chorale's, or found; which voices are asked, by
+        name or row, by default all, or all but the last of them; and the share of them
+        in the key, 0-1, below which a step is challenging. See `score_steps` and
+        `challenging_spans`; refused with other spans
     rng : draws factors, where low and high say so
 
     A held step begins no note anew. Fermatas go to the last of a step's copies, phrases
@@ -198,8 +198,9 @@ def stretch(
     Raises
     ------
     ChoraleError
-        For spans as in `validate_spans`, for none or several ways of factors, for
-        factors that aren't whole or below 1, and for a piece that would grow too big.
+        For spans as in `validate_spans`, for what is said of scores where none decides,
+        for none or several ways of factors, for factors that aren't whole or below 1, and
+        for a piece that would grow too big.
 
     >>> stretch(np.array([[60, 61, 62]]), spans=[[1, 2]], factor=3).tolist()
     [[60, 61, 61, 61, 62]]
@@ -221,7 +222,7 @@ def stretch(
     upbeat = piece.chorale.upbeat
     beyond = max(0, upbeat - piece.steps)  # a piece may end before its first bar line
     reached = int(copies[:upbeat].sum()) + beyond
-    return piece.repeat(copies, upbeat=reached % piece.chorale.bar)
+    return piece.hold(copies, upbeat=reached % piece.chorale.bar)
 
 
 def stretch_copies(piece: AnyPiece, **options: Any) -> np.ndarray:
@@ -289,18 +290,29 @@ def _plan(
     return ranked, needs_rng(rng).integers(low, high, size=len(pairs), endpoint=True)
 
 
-def spans_of(piece: Traced, spans: object, *, below: float = 1.0, **scoring: Any) -> np.ndarray:
+def spans_of(
+    piece: Traced,
+    spans: object,
+    *,
+    below: float = 1.0,
+    leave_out_last: bool = False,
+    **scoring: Any,
+) -> np.ndarray:
     """Named or given spans as int array, shape=(spans, 2).
 
-    What is said of scoring is checked, even where spans that are given need no scores.
+    Raises ChoraleError for what `score_steps` and `validate_spans` refuse, and for what is
+    said of scores where no score decides: for spans given by hand, and for 'all'.
     """
-    below, scores = share(below, "below"), score_steps(piece, **scoring)
-    if not isinstance(spans, str):
-        return validate_spans(spans, piece.steps)
-    if choice(spans, "spans", NAMED) == "all":
+    below, last = share_of(below, "below"), flag(leave_out_last, "leave_out_last")
+    if isinstance(spans, str) and choice(spans, "spans", NAMED) != "all":
+        scores = score_steps(piece, leave_out_last=last, **scoring)
+        find = challenging_spans if spans == "challenging" else in_tune_spans
+        return find(scores, below=below)
+    given = {"below": below if below < 1 else None, "leave_out_last": last or None, **scoring}
+    not_needed("spans='challenging' or spans='in tune'", **given)
+    if isinstance(spans, str):
         return np.array([[0, piece.steps]])
-    find = challenging_spans if spans == "challenging" else in_tune_spans
-    return find(scores, below=below)
+    return validate_spans(spans, piece.steps)
 
 
 def one_each(value: object, name: str, spans: np.ndarray) -> np.ndarray:

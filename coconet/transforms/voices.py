@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from coconet.checks import MOST_TIMES, flag, validate_choice, whole
 from coconet.errors import ChoraleError, shown
 from coconet.grid import RANGES, REST, VOICES, is_whole, items_of
 from coconet.phrases import validate_lengths
 from coconet.traced import Traced
-from coconet.transforms.layer import MOST_TIMES, flag, layer, whole
+from coconet.transforms.layer import layer
 
 QUARTET = len(VOICES)
 
@@ -46,7 +47,7 @@ def choose_voices(
     found = chorale.phrases or (chorale.steps,)
     if lengths is not None:
         found = validate_lengths(lengths, chorale)
-    rows = _validate_rows(rows, len(found), piece.voices)
+    rows = validate_choice(rows, piece.voices, segments=len(found))
     piece.room_for(rows.shape[1], piece.steps)
     return piece.take(
         np.repeat(rows, found, axis=0).T,
@@ -79,28 +80,7 @@ def offset_rows(offsets: Sequence[int], count: int, voices: int | None = None) -
     rows = np.array(listed, int)[:, None] + np.arange(count)
     if voices is None:
         return rows
-    return _validate_rows(rows, len(rows), whole(voices, "voices", 1))
-
-
-def _validate_rows(rows: object, segments: int, voices: int) -> np.ndarray:
-    try:
-        array = np.asarray(rows)
-    except ValueError as error:
-        raise ChoraleError("rows: expected as many voices in each segment") from error
-    if array.ndim != 2 or not array.size or array.dtype.kind not in "iu":
-        raise ChoraleError(
-            "rows: expected whole numbers of shape (segments, voices), "
-            f"got {array.dtype} of shape {array.shape}"
-        )
-    if len(array) != segments:
-        some = "one segment" if segments == 1 else f"each of {segments} segments"
-        raise ChoraleError(f"rows: expected some for {some}, got {len(array)}")
-    for segment, place in np.argwhere((array < 0) | (array >= voices))[:1]:
-        raise ChoraleError(
-            f"rows: segment {segment}: row {array[segment, place]}: "
-            f"expected 0-{voices - 1}, since the piece has {voices} voices"
-        )
-    return array.astype(int)
+    return validate_choice(rows, whole(voices, "voices", 1))
 
 
 @layer
@@ -200,20 +180,18 @@ def rotate_voices(
     )
     if not flag(octaves, "octaves"):
         return made
-    moves = 12 * _octaves(piece)[voice, part]
+    moves = np.where(voice == part, 0, 12 * _octaves(piece)[voice, part % QUARTET])
     return made.sing(np.where(made.sounding, made.grid + moves, REST))
 
 
 def _octaves(piece: Traced) -> np.ndarray:
-    """int array, shape=(voices, voices): by how many octaves the line of each row (down)
-    moves to sing as each (across); none in its own voice, and where it is silent."""
-    middles = np.array([sum(RANGES[row % QUARTET]) / 2 for row in range(piece.voices)])
-    moves = np.zeros((piece.voices, piece.voices), int)
-    for row, (line, sounding) in enumerate(zip(piece.grid, piece.sounding, strict=True)):
-        pitches = line[sounding].astype(int)
-        if len(pitches):
-            nearest = np.floor((middles - np.median(pitches)) / 12 + 0.5).astype(int)
-            lowest, highest = -((pitches.min() - 1) // 12), (127 - pitches.max()) // 12
-            moves[row] = np.clip(nearest, lowest, highest)
-        moves[row, row] = 0
-    return moves
+    """int array, shape=(voices, 4): by how many octaves the line of each row (down) moves
+    to sing as each voice of a quartet (across); of a silent line it means nothing."""
+    silent = 128  # above all notes, so that rests come last
+    ranked = np.sort(np.where(piece.sounding, piece.grid, silent), axis=1)
+    count = piece.sounding.sum(1)[:, None]
+    among = np.concatenate([(count - 1) // 2, count // 2, count - 1], axis=1).clip(0)
+    low_middle, high_middle, highest = np.take_along_axis(ranked, among, axis=1).T[:, :, None]
+    middles = np.mean(RANGES, axis=1)
+    nearest = np.floor((middles - (low_middle + high_middle) / 2) / 12 + 0.5).astype(int)
+    return nearest.clip(-((ranked[:, :1] - 1) // 12), (127 - highest) // 12)
