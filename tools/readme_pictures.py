@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from coconet import places
+from coconet.chorale import Chorale
 from coconet.corpus import crop, load_corpus
 from coconet.files import atomic_path
 from coconet.infill import choose_hidden, infill
 from coconet.jobs import version_generators
+from coconet.layer_plots import stages_figure
 from coconet.morphs import morph
 from coconet.predictor import load_predictor
 from coconet.replace import Plan, replace_voices
 from coconet.score import engrave, png_of
+from coconet.transforms import arpeggiate, octave_shift, stretch
 
 #: The first two phrases.
 SPAN = (0, 80)
+#: A phrase that leaves the key in three places.
+LEAVES = (80, 120)
 
 
 def main() -> None:
@@ -38,9 +45,36 @@ def main() -> None:
     save(whole, "before-after.png")
     rngs = version_generators(1, 1)
     replaced = replace_voices(predictor, [crop(bach, SPAN)], Plan(rounds=2), rngs=rngs)[0]
-    drawn = io.BytesIO()
-    morph(replaced, curves=False).savefig(drawn, format="png", dpi=100)
-    save(Image.open(drawn).convert("RGB"), "morph.png")
+    save(drawn(morph(replaced, curves=False)), "morph.png")
+    save(drawn(lingering(bach)), "lingering.png")
+
+
+def lingering(bach: Chorale) -> Figure:
+    """A phrase of a chorale, and the same after one layer, two and three."""
+    rng = np.random.default_rng(1)
+    phrase = crop(bach, LEAVES)
+    lingers = stretch(phrase, low=4, high=8, rng=rng)
+    mask = [
+        [0, 0, 0, 1, 0, 0, 1, 0],
+        [0, 0, 1, 0, 0, 1, 0, 0],
+        [0, 1, 0, 0, 1, 0, 0, 1],
+        [1, 0] * 4,
+    ]
+    broken = arpeggiate(lingers, mask=mask)
+    spread = octave_shift(broken, share=0.15, clump=12, rng=rng)
+    stages = {
+        "Bach": phrase,
+        "lingering where a voice leaves the key": lingers,
+        "broken chords": broken,
+        "octaves": spread,
+    }
+    return stages_figure(list(stages.items()))
+
+
+def drawn(figure: Figure) -> Image.Image:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return Image.open(buffer).convert("RGB")
 
 
 def save(picture: Image.Image, name: str) -> None:
