@@ -50,7 +50,8 @@ def ending_of(
 
     Metre, upbeat and key are the chorale's; a key that it only assumes is the one heard
     before the end. Layers that spread octaves may stand before it or after it: a note
-    beyond its range the model hears an octave nearer. More in
+    beyond its range the model hears an octave nearer. The step map leads from a cell
+    that is written anew to the one that stood there. More in
     `coconet.cadences.resolve_ending`.
 
     Parameters

@@ -20,7 +20,9 @@ from coconet.plots import Picture
 from coconet.reports import USUAL, Report
 from coconet.tables import short_names
 
+#: Features that are placed by default; the second pair where no row has both of the first.
 AXES = ("pitch-class entropy", "dissonance")
+AXES_OF_ONE = ("pitch-class entropy", "pitch range")
 #: Candidates as usual in Bach, and others: colours of Okabe and Ito, each with a mark.
 INSIDE, OUTSIDE = ("#0072B2", "o"), ("#D55E00", "D")
 BACH, BAND, LINE, INK = "#a9a9a9", "#f2f2f2", "#666666", "#222222"
@@ -40,7 +42,7 @@ LONGEST, MOST_NAMES = 30, 40
 def landscape(
     report: Report,
     *,
-    axes: Sequence[str] = AXES,
+    axes: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     title: str | None = None,
 ) -> Picture:
@@ -54,7 +56,8 @@ def landscape(
     Parameters
     ----------
     report : as `reports.report_of` gives it; its order decides whose name is written
-    axes : two features, across and up
+    axes : two features, across and up; by default pitch-class entropy and dissonance, or
+        pitch range in place of the latter where all rows are single voices
     labels : one a row, in place of its name; '' for none
     title : by default what is shown
 
@@ -64,6 +67,9 @@ def landscape(
         For other than two known features, a feature twice, labels in another number,
         and where nothing can be placed.
     """
+    if axes is None:
+        dissonant = not np.isnan(report.column(AXES[1])).all()
+        axes = AXES if dissonant else AXES_OF_ONE
     columns = _columns(axes)
     names = items_of(report.names if labels is None else labels)
     if names is None or len(names) != len(report):

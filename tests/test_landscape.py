@@ -36,6 +36,15 @@ def test_candidates_stand_where_their_features_are():
     assert legend[0] == f"Bach's chorales ({len(bach)})" and len(legend) == 4
 
 
+def test_single_voices_which_have_no_dissonance_are_placed_by_range():
+    report = report_of({"bass": load_corpus("demo")[0].grid[3:]})
+    ax = landscape(report).axes[0]
+    assert ax.get_xlabel().startswith("pitch-class entropy")
+    assert ax.get_ylabel().startswith("pitch range")
+    (two,) = landscape(report_of({"two": C[:2]})).axes
+    assert two.get_ylabel().startswith("dissonance")
+
+
 @pytest.mark.parametrize("count", [1, 12, 200])
 def test_names_never_collide(count):
     chorales = load_corpus("train")[:count]

@@ -227,11 +227,11 @@ def test_a_tonal_canon_of_bach_stays_in_the_key():
         (lambda: diminish(LINE, by=True), "by: .*got True"),
         (
             lambda: canon([[0], [0], [0], [43]], voices="soprano", distance=1),
-            "^canon: soprano rests throughout; bass sings: choose it with voices$",
+            "^voices: soprano rests throughout; bass sings: choose it$",
         ),
         (
             lambda: canon([[0], [60], [0]], voices=[2, 0], distance=1),
-            "^canon: tenor, soprano rest throughout; alto sings",
+            "^voices: tenor, soprano rest throughout; alto sings",
         ),
         (lambda: canon(LINE, distance=0), "distance: .*got 0"),
         (lambda: canon(LINE, distance=2.0), "distance: .*got 2.0"),

@@ -219,7 +219,8 @@ def test_a_piece_that_cannot_be_compared_is_named_and_left_out(option, tmp_path,
         features, passages = said.out.split("nearest 32 steps")
         assert "five " in features and "five" not in passages and "bwv140.7 " in passages
     assert main(["report", str(tmp_path / "five.npy"), option]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith("coconet report: five: expected")
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert complaint.startswith(f"coconet report: {option}: five: expected")
 
 
 def test_a_piece_too_short_for_a_passage_is_left_out(tmp_path, capsys):

@@ -71,11 +71,14 @@ def chain(options: argparse.Namespace) -> int:
     if options.source is None or options.chain is None:
         raise ChoraleError("expected a source and --chain FILE.yaml (--list tells all layers)")
     layers = load_chain(options.chain)
+    own_name = layers.name
+    if not own_name:
+        layers = dataclasses.replace(layers, name=Path(options.chain).stem)
     if options.seed is not None:
         layers = dataclasses.replace(layers, seed=options.seed)
     chorale, _, notes = read_source(options.source, as_=options.as_)
     chorale, notes = as_told(chorale, notes, options)
-    name = options.name or f"{file_name(chorale, options.source)}-{_slug(_name(layers, options))}"
+    name = options.name or f"{file_name(chorale, options.source)}-{_slug(layers.name)}"
     names_of(name, 1)
     audio = not options.no_audio and sound_works()
     stages = _stage_names(name, layers) if options.keep_all else []
@@ -97,9 +100,9 @@ def chain(options: argparse.Namespace) -> int:
         },
         on_layer=_check_sounds,
     )
-    title = ": ".join(filter(None, (chorale.title, _name(layers, options))))
+    title = ": ".join(filter(None, (chorale.title, own_name)))
     result = dataclasses.replace(result, chorale=result.chorale.replace(title=title))
-    run = f"{_name(layers, options)}, seed {layers.seed}"
+    run = f"{layers.name}, seed {layers.seed}"
     print(f"{chorale.title or name}: {_size(chorale)}, {run}")
     print(_table(result))
     print("source heard: of how many of the source's notes something sounds")
@@ -112,10 +115,6 @@ def chain(options: argparse.Namespace) -> int:
 
 
 # ---------------------------------------------------------------- what is run
-
-
-def _name(layers: Chain, options: argparse.Namespace) -> str:
-    return layers.name or Path(options.chain).stem
 
 
 def _handed_in(

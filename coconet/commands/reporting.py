@@ -121,12 +121,12 @@ def _pieces_report(
 
 
 def _save_landscape(found: Report, options: argparse.Namespace) -> None:
-    from coconet.landscape import AXES, landscape
+    from coconet.landscape import landscape
     from coconet.plots import save_figure
 
     if not len(found):
         raise ChoraleError(f"--picture: no row meets {options.where}")
-    picture = landscape(found, axes=AXES if options.axes is None else options.axes.split(","))
+    picture = landscape(found, axes=None if options.axes is None else options.axes.split(","))
     save_figure(picture, options.picture, force=options.force)
 
 
@@ -161,7 +161,7 @@ def _of_each(
         except ChoraleError as error:
             left_out.append(f"{name}: {str(error).removeprefix('piece: ')}")
     if left_out and not found:
-        raise ChoraleError(left_out[0])
+        raise ChoraleError(f"{option}: {left_out[0]}")
     _tell_left_out([f"{option} leaves out {complaint}" for complaint in left_out])
     return found
 

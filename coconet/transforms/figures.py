@@ -237,7 +237,10 @@ def _check_size(mask: np.ndarray, voices: int, steps: int, name: str) -> None:
         expected = "1" if voices == 1 else f"{voices}, or 1 for all"
         raise ChoraleError(f"mask: {height} rows, but {name} has {has} here; expected {expected}")
     if width > steps:
-        raise ChoraleError(f"mask: {width} steps wide for {name} of {steps} steps")
+        raise ChoraleError(
+            f"mask: {width} steps wide for {name} of {steps} steps; "
+            "expected a longer piece, or a narrower mask"
+        )
 
 
 def _laid(mask: np.ndarray, steps: int, skip: int) -> np.ndarray:

@@ -161,9 +161,7 @@ def _validate_leaders(piece: Traced, rows: np.ndarray) -> None:
         leaders = ", ".join(voice_name(int(row)) for row in rows[:4])
         other = voice_name(int(np.argmax(sings)))
         rest = "rests" if len(rows) == 1 else "rest"
-        raise ChoraleError(
-            f"canon: {leaders} {rest} throughout; {other} sings: choose it with voices"
-        )
+        raise ChoraleError(f"voices: {leaders} {rest} throughout; {other} sings: choose it")
 
 
 def _intervals(interval: object, followers: int) -> list[int]:

@@ -275,7 +275,7 @@ def _plan(
     ways = [name for name, said in given.items() if said]
     if len(ways) != 1:
         raise ChoraleError(
-            "stretch: expected one of factor, low and high, or curve, "
+            "factors: expected one of factor, low and high, or curve, "
             f"got {' and '.join(ways) or 'none'}"
         )
     pairs = spans_of(piece, spans, **scoring)

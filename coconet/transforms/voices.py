@@ -104,7 +104,7 @@ def join_quartets(piece: Traced, *, order: Sequence[int] | None = None) -> Trace
     """
     count = piece.voices // QUARTET
     if piece.voices % QUARTET:
-        raise ChoraleError(f"join_quartets: expected whole quartets, got {piece.voices} voices")
+        raise ChoraleError(f"expected whole quartets, got {piece.voices} voices")
     if order is None:
         order = range(1, count + 1)
     listed = items_of(order)
