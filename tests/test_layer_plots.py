@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawn import boxes
 from matplotlib.colors import same_color
 
 from coconet.chorale import Chorale
@@ -17,22 +18,11 @@ from coconet.layer_plots import (
     stages_figure,
     stretch_map,
 )
-from coconet.plots import Picture, save_figure
+from coconet.plots import save_figure
 from coconet.rolls import MOST_STEPS, UNISONS
 from coconet.transforms.spans import challenging_spans, score_steps, stretch, stretch_table
 
 SCHMUECKE = load_corpus("demo")[1]
-
-
-def axes():
-    return Picture().add_subplot()
-
-
-def boxes(ax):
-    """Left, right, bottom and top of what is drawn as boxes, and their colours."""
-    (drawn,) = [c for c in ax.collections if len(c.get_paths())]
-    edges = [path.get_extents() for path in drawn.get_paths()]
-    return [(e.x0, e.x1, e.y0, e.y1) for e in edges], drawn.get_facecolors()
 
 
 def shaded(ax):

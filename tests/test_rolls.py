@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from drawn import axes, boxes
 from matplotlib.colors import same_color
 
 from coconet.chorale import Chorale
 from coconet.colours import voice_colour
 from coconet.corpus import crop, load_corpus
 from coconet.grid import notes_of
-from coconet.plots import Picture
 from coconet.rolls import (
     STACKED,
     UNISONS,
@@ -21,17 +21,6 @@ from coconet.rolls import (
 from coconet.transforms import repeat
 
 SCHMUECKE = load_corpus("demo")[1]
-
-
-def axes():
-    return Picture().add_subplot()
-
-
-def boxes(ax):
-    """Left, right, bottom and top of what is drawn as boxes, and their colours."""
-    (drawn,) = [c for c in ax.collections if len(c.get_paths())]
-    edges = [path.get_extents() for path in drawn.get_paths()]
-    return [(e.x0, e.x1, e.y0, e.y1) for e in edges], drawn.get_facecolors()
 
 
 @pytest.mark.parametrize("chorale", load_corpus("demo"), ids=lambda chorale: chorale.bwv)
