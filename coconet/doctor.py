@@ -69,6 +69,7 @@ PACKAGES = (
     Package("verovio", "verovio", "the engraved score"),
     Package("cairosvg", "cairosvg", "the score as PNG or PDF", essential=False),
     Package("matplotlib", "matplotlib", "piano rolls and curves"),
+    Package("scipy", "scipy", "impulse responses of other rates", essential=False),
     Package("soundfile", "soundfile", "sound files"),
     Package("ctcsound", "ctcsound", "sound by Csound", essential=False),
     Package("midi2audio", "midi2audio", "sound by FluidSynth", essential=False),
@@ -90,6 +91,7 @@ def examine() -> list[Finding]:
         _python(),
         *packages,
         csound,
+        _csound_program(),
         fluidsynth,
         soundfont,
         cairo,
@@ -176,7 +178,19 @@ def _csound() -> Finding:
         version,
         _library_path(loaded[0]) if version else "",
         "" if version else _install("libcsnd-dev", brew="csound"),
-        "sound by Csound: a piano in exact temperament, or an organ that needs no SoundFont",
+        "sound by Csound: every instrument in exact temperament",
+        essential=False,
+    )
+
+
+def _csound_program() -> Finding:
+    program = shutil.which("csound")
+    return Finding(
+        "csound",
+        "yes" if program else None,
+        program or "",
+        "" if program else _install("csound", brew="csound"),
+        "playing the .csd files that render --csd writes; rendering itself does without",
         essential=False,
     )
 
@@ -262,7 +276,7 @@ def _soundfont() -> Finding:
 def _sound(there: set[str]) -> Finding:
     ways = {
         "Csound's piano": {"ctcsound", "Csound", "SoundFont"},
-        "Csound's organ": {"ctcsound", "Csound"},
+        "Csound's other instruments": {"ctcsound", "Csound"},
         "FluidSynth": {"midi2audio", "mido", "FluidSynth", "SoundFont"},
     }
     working = [way for way, needs in ways.items() if needs <= there]

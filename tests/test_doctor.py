@@ -111,7 +111,7 @@ def test_the_fix_suits_the_machine(monkeypatch, programs, platform, conda, expec
         (set(), ""),
         ({"FluidSynth", "midi2audio", "mido"}, ""),
         ({"ctcsound"}, ""),
-        ({"ctcsound", "Csound"}, "Csound's organ"),
+        ({"ctcsound", "Csound"}, "Csound's other instruments"),
         ({"FluidSynth", "midi2audio", "mido", "SoundFont"}, "FluidSynth"),
     ],
 )

@@ -34,7 +34,7 @@ TOOLS = (
     "touch",
     "true",
 )
-SYSTEM = ("fluidsynth", "libcsnd-dev", "fluid-soundfont-gm", "libcairo2")
+SYSTEM = ("fluidsynth", "libcsnd-dev", "csound", "fluid-soundfont-gm", "libcairo2")
 
 PYTHON = """#!/bin/bash
 echo "python $*" >>"$LOG"

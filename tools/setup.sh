@@ -19,7 +19,7 @@ STAMP=$VENV/.set-up            # what the environment was made from
 UNFINISHED=$VENV/.unfinished   # pip was killed half-way
 REFUSED=$VENV/.not-installed   # what apt couldn't bring the last time
 TORCH_INDEX=${TORCH_INDEX-https://download.pytorch.org/whl/cpu}
-SYSTEM_PACKAGES=(fluidsynth libcsnd-dev fluid-soundfont-gm libcairo2)
+SYSTEM_PACKAGES=(fluidsynth libcsnd-dev csound fluid-soundfont-gm libcairo2)
 PIP=("$VENV_PYTHON" -m pip --quiet --disable-pip-version-check --no-input)
 export PIP_USER=0
 
@@ -99,6 +99,7 @@ purpose() {
     case $1 in
         fluidsynth) echo "FluidSynth's sound" ;;
         libcsnd-dev) echo "Csound's sound" ;;
+        csound) echo "playing exported .csd files" ;;
         fluid-soundfont-gm) echo "the piano, a SoundFont" ;;
         libcairo2) echo "score pictures as PNG and PDF" ;;
         *) echo "virtual environments" ;;
