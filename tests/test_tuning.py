@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from coconet import places
 from coconet.errors import ChoraleError
-from coconet.tuning import Tuning, equal_frequencies, load_tuning, parse_kbm, parse_scl
+from coconet.scala import parse_kbm, parse_scl
+from coconet.tuning import (
+    Tuning,
+    equal_frequencies,
+    load_tuning,
+    parse_reference,
+    tuning_names,
+)
 
 EQUAL = [f"{100 * degree}." for degree in range(1, 12)] + ["2/1"]
 MEANTONE = """! meanquar.scl
@@ -162,8 +169,10 @@ def test_a_bad_scale_is_refused_by_file_and_line(tmp_path, text, message):
 
 
 def test_missing_files_are_named_with_what_there_is(tmp_path):
-    with pytest.raises(ChoraleError, match=r"no such tuning.*equal, .*secor-victorian"):
+    with pytest.raises(ChoraleError, match=r"no such tuning.*equal, .*did you mean secor-vic"):
         load_tuning("secor")
+    with pytest.raises(ChoraleError, match=r"expected a name or the path of a .scl file, got 12"):
+        load_tuning(12)
     with pytest.raises(ChoraleError, match="no such tuning"):
         load_tuning(tmp_path / "secor-victorian.scl")
     with pytest.raises(ChoraleError, match="can't be read"):
@@ -175,6 +184,18 @@ def test_names_are_looked_up_in_the_project(tmp_path, monkeypatch):
     places.tunings().mkdir()
     write(places.tunings(), "mine.scl", MEANTONE)
     assert load_tuning("mine") == load_tuning("mine.scl")
+    assert tuning_names() == ("mine",)
+
+
+def test_a_name_is_the_projects_though_something_here_is_called_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "equal").mkdir()
+    write(tmp_path, "vallotti", MEANTONE)
+    write(tmp_path, "young-2.scl", MEANTONE)
+    assert load_tuning("equal").deviations() == pytest.approx(np.zeros(12), abs=1e-9)
+    assert load_tuning("vallotti").description != load_tuning(tmp_path / "vallotti").description
+    assert load_tuning("young-2").description != load_tuning("young-2.scl").description
+    assert load_tuning("young-2.scl").cents[4] == pytest.approx(386.3137, abs=1e-3)
 
 
 def test_a_keyboard_mapping_sets_pitch_and_tonic(tmp_path):
@@ -247,18 +268,89 @@ def test_a_mapping_is_read_as_it_stands():
     assert (mapping.middle, mapping.reference_key, mapping.reference_hz) == (60, 69, 440.0)
 
 
-@pytest.mark.parametrize("tonic", [-1, 12])
-def test_a_tonic_is_a_pitch_class(tonic):
-    with pytest.raises(ChoraleError, match="pitch class"):
+@pytest.mark.parametrize("tonic", [-1, 12, 1.0, 1.5, True, np.nan, [5], "H#", "X", "", "12", "-1"])
+def test_a_temperament_for_a_key_that_does_not_exist(tonic):
+    with pytest.raises(ChoraleError, match=r"^tonic .*: expected a (pitch class|name such)"):
         load_tuning().frequencies(tonic)
+
+
+@pytest.mark.parametrize(("name", "tonic"), [("Bb", 10), ("f#", 6), ("7", 7), (np.int64(3), 3)])
+def test_a_tonic_may_be_told_by_name(name, tonic):
+    assert (load_tuning().frequencies(name) == load_tuning().frequencies(tonic)).all()
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        (415, (69, 415.0)),
+        (np.float32(392), (69, 392.0)),
+        ("415.3", (69, 415.3)),
+        ("466 Hz", (69, 466.0)),
+        ("C4=256", (60, 256.0)),
+        (" Bb3 = 233.08Hz ", (58, 233.08)),
+        ((60, 261.6), (60, 261.6)),
+        (["A3", 220], (57, 220.0)),
+    ],
+)
+@pytest.mark.parametrize("tonic", [0, 5])
+def test_any_pitch_standard(reference, expected, tonic):
+    key, hz = expected
+    assert parse_reference(reference) == expected
+    for name in ("vallotti", "meantone-quarter"):
+        found = load_tuning(name, reference=reference).frequencies(tonic)
+        assert found[key] == pytest.approx(hz, rel=1e-12)
+        usual = load_tuning(name).frequencies(tonic)
+        assert found / found[60] == pytest.approx(usual / usual[60], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        (0, "expected A4 at 300 to 600 Hz, such as 415 or 440, got 0 Hz"),
+        (4400, "got 4400 Hz"),
+        (-440, "Hz: expected a number, 0 or more"),
+        (np.nan, "Hz: expected a number"),
+        (np.inf, "Hz: expected a number"),
+        (True, "Hz: expected a number"),
+        ("high", "Hz: expected a number"),
+        ("C4=440", "got 440 Hz for C4, which puts A4 at 740 Hz"),
+        ("H4=440", "pitch 'H4': expected a name"),
+        ("A4=", "Hz: expected a number"),
+        ("A4=1=2", "expected one key and its Hz"),
+        ((60,), "expected one key and its Hz"),
+        ((128, 440), "key: expected a whole number, 0 to 127"),
+    ],
+)
+def test_a_pitch_standard_that_is_none(reference, message):
+    with pytest.raises(ChoraleError, match=message) as caught:
+        load_tuning("vallotti", reference=reference)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reference_wins_over_the_keyboard_mappings(tmp_path):
+    scl = write(tmp_path, "a.scl", MEANTONE)
+    kbm = write(tmp_path, "a.kbm", "\n".join([*KBM[:4], "69", "392", *KBM[6:]]))
+    assert load_tuning(scl, keyboard=kbm).frequencies()[69] == pytest.approx(392)
+    assert load_tuning(scl, keyboard=kbm, reference=465).frequencies()[69] == pytest.approx(465)
 
 
 def test_a_tuning_made_by_hand_is_checked():
     good = tuple(100.0 * degree for degree in range(12))
     assert Tuning("mine", good).frequencies()[69] == pytest.approx(440)
-    for cents, hz in ((good[:11], 440), ((1.0, *good[1:]), 440), (good[::-1], 440), (good, 0)):
+    nan = (*good[:11], np.nan)
+    for cents in (good[:11], (1.0, *good[1:]), good[::-1], nan, 12, "equal", (*good[:11], "x")):
         with pytest.raises(ChoraleError, match="mine"):
-            Tuning("mine", cents, reference_hz=hz)
+            Tuning("mine", cents)
+    for wrong in (
+        {"reference_hz": 0},
+        {"reference_hz": np.inf},
+        {"reference_hz": "440"},
+        {"reference_key": 128},
+        {"reference_key": 69.0},
+        {"tonic": 12},
+    ):
+        with pytest.raises(ChoraleError):
+            Tuning("mine", good, **wrong)
 
 
 def test_importing_it_loads_nothing_heavy():
