@@ -1,0 +1,314 @@
+"""Performances as tables: ours, which is read again exactly, and the original's columns.
+
+Conventions
+-----------
+A file of events is CSV in UTF-8: a line a note, ordered by start, then voice, under a header
+with the fields of `events.NOTE` in their units there. Before the header lines that begin
+with '#' say what no column can, as `# name: value` with values in JSON: format, title,
+voices, seconds, times, walk. They may be absent, and the columns may come in any order, so
+that a table made by hand or elsewhere is read too; `pandas.read_csv(path, comment="#")`
+reads it as it is. Numbers have all their digits: what was saved is loaded bit for bit.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coconet.checks import number, whole
+from coconet.errors import ChoraleError, shown
+from coconet.files import validate_writable, write_text
+from coconet.grid import is_whole, items_of
+from coconet.render.dynamics import FULLEST, QUIETEST, Walk, walk_velocity
+from coconet.render.events import (
+    HIGHEST_HZ,
+    LONGEST,
+    LOWEST_HZ,
+    NOTE,
+    TAIL,
+    Performance,
+    WalkCounts,
+)
+
+FORMAT = 1
+SUFFIX = ".csv"
+COLUMNS = NOTE.names
+#: What a file of events may say before its header.
+SAID = ("format", "title", "voices", "seconds", "times", "walk")
+#: No performance needs a larger file, more voices or a larger step; what is larger isn't one.
+MAX_BYTES, MOST_VOICES, LAST_STEP = 128_000_000, 10_000, 10_000_000
+#: Lowest and highest of each column. A note from no grid has step -1.
+LIMITS = {
+    "start": (0.0, LONGEST),
+    "duration": (1e-6, LONGEST),
+    "voice": (0, MOST_VOICES - 1),
+    "step": (-1, LAST_STEP),
+    "key": (1, 127),
+    "hz": (LOWEST_HZ, HIGHEST_HZ),
+    "velocity": (1, 127),
+    "level": (-120.0, 80.0),
+    "pan": (0.0, 1.0),
+    "shift": (-25, 25),
+    "glide": (-20000.0, 20000.0),
+    "glide_time": (0.0, LONGEST),
+}
+#: The original's columns.
+PFIELDS = (
+    "inst", "start", "dur", "velocity", "tone", "octave", "voice", "stereo", "envelop", "glis",
+    "upsamp", "rEnvel", "2nd G", "3rd G", "volume", "chan",
+)  # fmt: skip
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?")
+_SAYING = re.compile(r"#\s*(\w+)\s*:\s*(.*)")
+
+
+def save_events(performance: Performance, path: Path | str, *, force: bool = False) -> Path:
+    """Write a performance as CSV, see above; return the path.
+
+    Raises ChoraleError for another suffix than .csv, an existing file (unless `force`) and a
+    folder that can't be written.
+    """
+    path = _validate_path(path, force=force)
+    said = {
+        "format": FORMAT,
+        "title": performance.title,
+        "voices": int(performance.voices),
+        "seconds": float(performance.seconds),
+        "times": performance.times.tolist(),
+        "walk": None if performance.walk is None else asdict(performance.walk),
+    }
+    lines = [f"# {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in said.items()]
+    lines.append(",".join(COLUMNS))
+    lines += [",".join(map(repr, row)) for row in performance.notes.tolist()]
+    write_text(path, "\n".join(lines) + "\n", force=force)
+    return path
+
+
+def load_events(path: Path | str) -> Performance:
+    """Read a performance that `save_events` wrote, or a table like it.
+
+    Where the lines before the header don't say it, the title is '', there are as many voices
+    as the notes need, `seconds` is the end of the last note and a tail, and there is no grid.
+
+    Raises
+    ------
+    ChoraleError
+        For a file that isn't there, is no text or too large; for columns that are missing,
+        unknown or there twice; and, with the line, for a value that is no number or outside
+        its range, for notes out of order or beyond the end, and for no notes at all.
+    """
+    path = Path(path)
+    said, rows = _read(path)
+    if said.get("format", FORMAT) != FORMAT:
+        raise ChoraleError(
+            f"{path}: expected events of format {FORMAT}, got {shown(said['format'])}"
+        )
+    columns, lines = _table(rows, path)
+    notes = np.zeros(len(lines), NOTE)
+    for name in COLUMNS:
+        notes[name] = _column(name, columns[name], lines, path)
+    title = said.get("title", "")
+    if not isinstance(title, str):
+        raise ChoraleError(f"{path}: title: expected a text in quotes, got {shown(title)}")
+    title = "".join(sign for sign in title if sign.isprintable())
+    voices = said.get("voices", int(notes["voice"].max()) + 1)
+    times = _times(said.get("times", []), path)
+    ends = notes["start"] + notes["duration"]
+    last = max(float(ends.max()), float(times[-1]) if len(times) else 0.0)
+    seconds = said.get("seconds", last + TAIL)
+    whole(voices, f"{path}: voices", 1, MOST_VOICES)
+    number(seconds, f"{path}: seconds", float(times[-1]) if len(times) else 0, LONGEST)
+    steps = len(times) - 1 if len(times) else LAST_STEP + 1
+    falls = np.diff(notes["start"]) < 0
+    falls |= (np.diff(notes["start"]) == 0) & (np.diff(notes["voice"]) < 0)
+    for wrong, complaint in (
+        (np.append(False, falls), "starts before the note above it; sort by start, then voice"),
+        (ends > seconds, f"ends after the performance's {seconds:g} seconds"),
+        (notes["voice"] >= voices, f"has a voice beyond {voices - 1}, the last of {voices}"),
+        (notes["step"] >= steps, f"has a step beyond {steps - 1}, the last of {steps}"),
+        (notes["glide_time"] > notes["duration"], "glides for longer than it lasts"),
+    ):
+        for row in np.flatnonzero(wrong)[:1]:
+            raise ChoraleError(f"{path}, line {lines[row]}: the note {complaint}")
+    return Performance(
+        notes, float(seconds), int(voices), times, title, _walk(said.get("walk"), path)
+    )
+
+
+def save_pfields(performance: Performance, path: Path | str, *, force: bool = False) -> Path:
+    """Write a performance in the columns of the program that this one succeeds; return the path.
+
+    A line a note, by start, under the header `PFIELDS`. Start and duration are seconds;
+    velocity is in the units of its sampled piano's layers (60-72), tone 0-11 from C, octave
+    5 from middle C; stereo is 1-15 of 16; upsamp is the sample's shift in semitones. Volume
+    is the random walk's, its base times 10^(level / 20), so that it tells a voice's level
+    too. inst, voice and chan are 1, envelopes and tables of glissandi 0. Velocities that
+    don't come from a random walk are brought to its units.
+
+    Raises ChoraleError as `save_events` does.
+    """
+    path = _validate_path(path, force=force)
+    notes = performance.notes
+    base = Walk().volume if performance.walk is None else performance.walk.volume
+    octave, tone = np.divmod(notes["key"], 12)
+    found = {
+        "start": notes["start"],
+        "dur": notes["duration"],
+        "velocity": walk_velocity(notes["velocity"]),
+        "tone": tone,
+        "octave": octave,
+        "stereo": np.clip(np.rint(notes["pan"] * 16), 1, 15).astype(int),
+        "upsamp": notes["shift"],
+        # Rounded, so that 14.75 comes back from its decibels as such.
+        "volume": np.round(base * 10 ** (notes["level"] / 20), 6),
+    }
+    ones, zeros = np.ones(len(notes), int), np.zeros(len(notes), int)
+    constant = {"inst": ones, "voice": ones, "chan": ones}
+    columns = [found.get(name, constant.get(name, zeros)).tolist() for name in PFIELDS]
+    lines = [",".join(PFIELDS), *(",".join(map(repr, row)) for row in zip(*columns, strict=True))]
+    write_text(path, "\n".join(lines) + "\n", force=force)
+    return path
+
+
+def _validate_path(path: Path | str, *, force: bool) -> Path:
+    path = Path(path)
+    if path.suffix.lower() != SUFFIX:
+        raise ChoraleError(f"{path}: expected a name that ends in {SUFFIX}")
+    return validate_writable(path, force=force)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Iterator[tuple[int, list[str]]]]:
+    """What the lines before the header say, and all other lines with their numbers."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ChoraleError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ChoraleError(f"{path}: can't be read ({error.strerror or error})") from error
+    if len(raw) > MAX_BYTES:
+        raise ChoraleError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB: is it events?")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ChoraleError(f"{path}: not a text in UTF-8; is it another kind of file?") from error
+    if "\0" in text:
+        raise ChoraleError(f"{path}: not a text; is it another kind of file?")
+    # Only these end a line: a title may hold other signs that Python takes for ends.
+    listed = re.split(r"\r\n|\n|\r", text)
+    said: dict[str, Any] = {}
+    for count, line in enumerate(listed, start=1):
+        if line.startswith("#"):
+            _hear(line, said, f"{path}, line {count}")
+    return said, _rows(listed, path)
+
+
+def _hear(line: str, said: dict[str, Any], where: str) -> None:
+    """Take in one line that begins with '#'; what has no known name is a remark."""
+    match = _SAYING.fullmatch(line.strip())
+    if match is None or match[1] not in SAID:
+        return
+    if match[1] in said:
+        raise ChoraleError(f"{where}: says {match[1]} a second time")
+    try:
+        said[match[1]] = json.loads(match[2])
+    except (ValueError, RecursionError) as error:
+        raise ChoraleError(f"{where}: {match[1]}: expected JSON, got {shown(match[2])}") from error
+
+
+def _rows(listed: list[str], path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line that holds a row."""
+    for count, line in enumerate(listed, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            cells = next(csv.reader([line], strict=True)) if '"' in line else line.split(",")
+        except csv.Error as error:
+            raise ChoraleError(f"{path}, line {count}: not a line of CSV ({error})") from error
+        yield count, cells
+
+
+def _table(
+    rows: Iterator[tuple[int, list[str]]], path: Path
+) -> tuple[dict[str, tuple[str, ...]], list[int]]:
+    """The cells of each column, and the number of each row's line."""
+    count, head = next(rows, (0, []))
+    names = [name.strip() for name in head]
+    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        raise ChoraleError(f"{path}, line {count}: expected commas between the columns")
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise ChoraleError(
+            f"{path}: expected a header with {', '.join(COLUMNS)}; missing: {', '.join(missing)}"
+        )
+    for name in names:
+        if name not in COLUMNS or names.count(name) > 1:
+            what = "comes twice" if name in COLUMNS else "is unknown"
+            raise ChoraleError(f"{path}, line {count}: column {shown(name)} {what}")
+    lines, cells = [], []
+    for count, row in rows:
+        if len(row) != len(names):
+            raise ChoraleError(f"{path}, line {count}: expected {len(names)} cells, got {len(row)}")
+        lines.append(count)
+        cells.append(row)
+    if not cells:
+        raise ChoraleError(f"{path}: holds no notes")
+    return dict(zip(names, zip(*cells, strict=True), strict=True)), lines
+
+
+def _column(name: str, cells: tuple[str, ...], lines: list[int], path: Path) -> np.ndarray:
+    """One column as numbers within its limits."""
+    counted = NOTE[name].kind == "i"
+    form, kind = (_WHOLE, "a whole number") if counted else (_NUMBER, "a number")
+    lowest, highest = LIMITS[name]
+    values = []
+    for cell, line in zip(cells, lines, strict=True):
+        text = cell.strip()
+        value = (int if counted else float)(text) if form.fullmatch(text) else None
+        if value is None or not lowest <= value <= highest:
+            raise ChoraleError(
+                f"{path}, line {line}: {name}: expected {kind} from {lowest:g} to {highest:g}, "
+                f"got {shown(cell)}"
+            )
+        values.append(value)
+    return np.array(values)
+
+
+def _times(value: object, path: Path) -> np.ndarray:
+    """When steps begin: rising seconds, or none."""
+    listed = items_of(value)
+    if listed is None or any(not isinstance(time, int | float) for time in listed):
+        raise ChoraleError(f"{path}: times: expected a list of seconds, got {shown(value)}")
+    try:
+        times = np.array(listed, float)
+    except OverflowError as error:
+        raise ChoraleError(f"{path}: times: a number is too large") from error
+    rising = len(times) > 1 and times[0] == 0 and (np.diff(times) > 0).all()
+    if len(times) and not (rising and times[-1] <= LONGEST):
+        raise ChoraleError(f"{path}: times: expected seconds that rise from 0, got {shown(value)}")
+    return times
+
+
+def _walk(value: object, path: Path) -> WalkCounts | None:
+    """The counts of a random walk, or None."""
+    if value is None:
+        return None
+    names = [each.name for each in fields(WalkCounts)]
+    if not isinstance(value, dict) or sorted(value) != sorted(names):
+        raise ChoraleError(f"{path}: walk: expected {', '.join(names)}, got {shown(value)}")
+    counts = {name: value[name] for name in names if name != "volume"}
+    for name, count in counts.items():
+        if not is_whole(count, 0):
+            raise ChoraleError(f"{path}: walk: {name}: expected a count, got {shown(count)}")
+    return WalkCounts(number(value["volume"], f"{path}: walk: volume", QUIETEST, FULLEST), **counts)
