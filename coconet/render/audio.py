@@ -1,71 +1,46 @@
-"""Sound as an array: levels, checks, and files.
+"""Sound files: read, checked, written whole or not at all; how large they become.
 
 Conventions
 -----------
-Sound is a float32 array of shape (frames, channels), full scale at ±1. Levels
-are dBFS: decibels below full scale.
+Sound is a float32 array of shape (frames, channels), or a tape of two channels, full
+scale at ±1. Levels are dBFS: decibels below full scale.
+
+A file is written block by block: memory stays below 50 MB whatever its length. The same
+sound and tags give the same bytes: no file holds a date. 16 bits are dithered, always by
+the same noise: without dither a tone that dies away would end in buzzing (Lipshitz,
+Wannamaker and Vanderkooy, "Quantization and dither", JAES 40/5, 1992). Digital silence
+stays digital silence.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import math
+import shutil
+import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from coconet.errors import ChoraleError
 from coconet.files import atomic_path, validate_writable
+from coconet.render.encoders import FORMATS, MP3_RATE, WIDTHS, encode, parse_encoding
+from coconet.render.levels import decibels, peak_of
+from coconet.render.tape import CHANNELS, FRAME_BYTES, SAMPLE_RATE, Sound, blocks_of
 
-SAMPLE_RATE = 44100
 #: A peak below this, -80 dBFS, is silence: a missing sample, or an empty score.
 SILENCE = 1e-4
 #: Seconds by which a synthesiser may miss the expected length.
 LENGTH_TOLERANCE = 0.25
-#: Suffix -> (container, encoding), as libsndfile calls them.
-FORMATS = {
-    ".wav": ("WAV", "PCM_16"),
-    ".flac": ("FLAC", "PCM_16"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-}
-DEFAULT_LEVEL = "peak:-1"
+#: Bytes of a file's header and tags, and more.
+HEADER = 1 << 14
+#: Tapes that lie in the scratch folder at once: dry, in its hall, limited.
+TAPES = 3
 
 
-def peak_level(samples: np.ndarray) -> float:
-    """Peak in dBFS; -inf for silence.
-
-    >>> peak_level(np.array([[0.5, -1.0]]))
-    0.0
-    """
-    peak = float(np.abs(samples).max(initial=0.0))
-    return 20 * math.log10(peak) if peak > 0 else -math.inf
-
-
-def parse_level(level: str) -> float:
-    """The peak in dBFS that 'peak:-1' asks for; from -60 to 0.
-
-    >>> parse_level("peak:-1")
-    -1.0
-    """
-    kind, _, value = str(level).partition(":")
-    try:
-        decibels = float(value)
-    except ValueError:
-        decibels = math.nan
-    if kind != "peak" or not -60 <= decibels <= 0:
-        raise ChoraleError(f"level {level!r}: expected peak:-1, or another peak of -60 to 0 dBFS")
-    return decibels
-
-
-def set_level(samples: np.ndarray, level: str = DEFAULT_LEVEL) -> np.ndarray:
-    """Scale sound to a peak; the same array shape, float32. Silence stays silence."""
-    wanted = parse_level(level)
-    peak = float(np.abs(samples).max(initial=0.0))
-    gain = 10 ** (wanted / 20) / peak if peak > 0 else 1.0
-    return (samples * np.float32(gain)).astype(np.float32)
+# --- checks ------------------------------------------------------------------
 
 
 def check_sound(
@@ -114,12 +89,18 @@ def check_sound(
         )
 
 
-def check_clipping(samples: np.ndarray, *, name: str = "sound") -> None:
-    """Check that nothing exceeds full scale, as a file of integers would cut it off."""
-    over = int((np.abs(samples) > 1).sum())
-    if over:
+def check_clipping(sound: Sound, *, name: str = "sound") -> None:
+    """Check that nothing exceeds full scale, as a file of integers would cut it off.
+
+    Raises ChoraleError where something does, and for values that aren't finite.
+    """
+    peak = peak_of(sound)
+    if math.isnan(peak) or math.isinf(peak):
+        raise ChoraleError(f"{name}: the sound holds values that aren't finite")
+    if peak > 1:
+        over = sum(int((np.abs(block) > 1).sum()) for block in blocks_of(sound))
         raise ChoraleError(
-            f"{name}: {over} samples exceed full scale (peak {peak_level(samples):.1f} dBFS)"
+            f"{name}: {over} samples exceed full scale (peak {decibels(peak):.1f} dBFS)"
         )
 
 
@@ -128,6 +109,9 @@ def fit_length(samples: np.ndarray, seconds: float, rate: int = SAMPLE_RATE) -> 
     frames = round(seconds * rate)
     missing = max(0, frames - len(samples))
     return np.pad(samples[:frames], ((0, missing), (0, 0)))
+
+
+# --- files -------------------------------------------------------------------
 
 
 def validate_sound_path(path: Path | str, *, force: bool = False) -> Path:
@@ -139,48 +123,171 @@ def validate_sound_path(path: Path | str, *, force: bool = False) -> Path:
 
 
 def write_sound(
-    path: Path | str, samples: np.ndarray, *, rate: int = SAMPLE_RATE, force: bool = False
+    path: Path | str,
+    sound: Sound,
+    *,
+    rate: int = SAMPLE_RATE,
+    encoding: str | None = None,
+    tags: Mapping[str, object] | None = None,
+    force: bool = False,
 ) -> Path:
     """Write a .wav, .flac or .mp3, whole or not at all.
 
     Parameters
     ----------
-    path : its suffix chooses the format: 16-bit WAV or FLAC, or MP3
-    samples : float array, shape=(frames, channels), within ±1
+    path : its suffix chooses the format. A WAV of more than 4 GB becomes an RF64; an MP3
+        has 320 kbit/s throughout
+    sound : tape, section, or float array of shape (frames, 1 or 2), within ±1
+    rate : frames a second
+    encoding : '16' (the default), '24', or for a WAV 'float'
+    tags : 'title', 'artist', 'software' and 'comment' have places of their own; all
+        others, such as 'tuning' and 'seed', are written into the comment as
+        'tuning=…; seed=…'
+    force : replace an existing file
 
     Raises
     ------
     ChoraleError
-        For an unknown suffix, a file that exists or can't be written, sound
-        beyond full scale.
+        For an unknown suffix or encoding, a file that exists or can't be written, a disk
+        that fills up, no sound, sound beyond full scale. An old file then stays as it was.
     """
-    import soundfile
-
     path = validate_sound_path(path, force=force)
-    check_clipping(samples, name=str(path))
-    container, encoding = FORMATS[path.suffix.lower()]
-    # Encoded in memory, so that Python itself notices a full disk.
-    encoded = io.BytesIO()
-    soundfile.write(encoded, samples, rate, format=container, subtype=encoding)
+    suffix = path.suffix.lower()
+    encoding = parse_encoding(encoding, suffix)
+    channels = _channels(sound, path)
+    check_clipping(sound, name=str(path))
     with atomic_path(path, force=force) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
+        encode(
+            sound,
+            temporary,
+            suffix=suffix,
+            encoding=encoding,
+            rate=rate,
+            channels=channels,
+            tags=tags,
+        )
     return path
 
 
-def read_sound(path: Path | str) -> tuple[np.ndarray, int]:
-    """Read a sound file: float32 array of shape (frames, channels), frames a second."""
+def _channels(sound: Sound, path: Path) -> int:
+    """How many channels there are; ChoraleError where that is no sound."""
+    if not isinstance(sound, np.ndarray):
+        channels = CHANNELS
+    elif sound.ndim != 2 or sound.shape[1] not in (1, CHANNELS) or sound.dtype.kind != "f":
+        raise ChoraleError(
+            f"{path}: expected float sound of shape (frames, 1 or 2), "
+            f"got {sound.dtype} of shape {sound.shape}"
+        )
+    else:
+        channels = sound.shape[1]
+    if not len(sound):
+        raise ChoraleError(f"{path}: there is no sound to write: 0 frames")
+    return channels
+
+
+def sound_facts(path: Path | str) -> tuple[int, int, int]:
+    """Frames, channels and frames a second of a sound file, without reading its samples.
+
+    Raises ChoraleError for a file that can't be read as sound, or is truncated.
+    """
     import soundfile
 
+    _check_whole(path)
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        facts = soundfile.info(str(path))
     except soundfile.SoundFileError as error:
-        raise ChoraleError(f"{path}: can't be read as sound ({error})") from error
+        raise ChoraleError(f"{path}: can't be read as sound ({_reason(error)})") from error
+    return facts.frames, facts.channels, facts.samplerate
+
+
+def read_sound(path: Path | str) -> tuple[np.ndarray, int]:
+    """Read a sound file: float32 array of shape (frames, channels), frames a second.
+
+    Raises ChoraleError for a file that can't be read as sound, or is truncated.
+    """
+    import soundfile
+
+    frames, _, _ = sound_facts(path)
+    try:
+        samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise ChoraleError(f"{path}: can't be read as sound ({_reason(error)})") from error
+    if len(samples) < frames:
+        raise ChoraleError(f"{path}: truncated: {len(samples)} of {frames} frames")
     return samples, rate
 
 
+def _reason(error: Exception) -> str:
+    """libsndfile's words, without the name of the file that soundfile puts before them."""
+    return getattr(error, "error_string", str(error)).rstrip(".")
+
+
+def _check_whole(path: Path | str) -> None:
+    """Check that a WAV is as long as its header says: libsndfile takes what there is."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(28)
+            length = file.seek(0, 2)
+    except FileNotFoundError as error:
+        raise ChoraleError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ChoraleError(f"{path}: can't be read ({error.strerror})") from error
+    if len(head) < 28 or head[8:12] != b"WAVE":
+        return
+    size = struct.unpack("<I", head[4:8])[0]
+    if head[:4] == b"RF64":
+        size = struct.unpack("<Q", head[20:28])[0]
+    # Programs that write into a pipe leave one of these for a size.
+    if size not in (0, 0xFFFFFFFF) and size + 8 > length:
+        raise ChoraleError(f"{path}: truncated: {length} of {size + 8} bytes")
+
+
+# --- how large things become -------------------------------------------------
+
+
+def size_of(seconds: float, suffix: str, encoding: str | None = None) -> int:
+    """Bytes of a file of so many seconds, in stereo; of a FLAC an upper bound.
+
+    >>> size_of(60, ".wav") // 10**6, size_of(3 * 3600, ".mp3") // 10**6
+    (10, 432)
+    """
+    if suffix.lower() not in FORMATS:
+        raise ChoraleError(f"{suffix!r}: expected one of {', '.join(FORMATS)}")
+    encoding = parse_encoding(encoding, suffix.lower())
+    if encoding is None:
+        return HEADER + round(seconds * MP3_RATE / 8)
+    return HEADER + round(seconds * SAMPLE_RATE) * CHANNELS * WIDTHS[encoding]
+
+
+def scratch_size(seconds: float, tapes: int = TAPES) -> int:
+    """Bytes that the tapes of a piece of so many seconds take while it is rendered."""
+    return tapes * round(seconds * SAMPLE_RATE) * FRAME_BYTES
+
+
+def validate_space(folder: Path | str, size: int) -> None:
+    """Check that a disk has room for so many bytes; ChoraleError where it hasn't."""
+    folder = Path(folder)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        raise ChoraleError(f"{folder}: can't be read ({error.strerror})") from error
+    if size > free:
+        raise ChoraleError(
+            f"{folder}: {size / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free; "
+            "make room, or for temporary files set TMPDIR to another folder"
+        )
+
+
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A temporary folder for a synthesiser's files; ChoraleError where none can be written."""
+def scratch_folder(size: int = 0) -> Iterator[Path]:
+    """A temporary folder for tapes and a synthesiser's files.
+
+    size : bytes that it must have room for
+
+    Raises ChoraleError where none can be written, or the disk has no room.
+    """
+    validate_space(tempfile.gettempdir(), size)
     try:
         with tempfile.TemporaryDirectory(prefix="coconet-") as folder:
             yield Path(folder)

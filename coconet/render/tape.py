@@ -1,0 +1,137 @@
+"""Sound on disk: as long as the disk allows, and never as a whole in memory.
+
+A `Tape` is raw float32 stereo in a file of its own, full scale at ±1. Synthesisers mix
+into it, the hall and the mastering run over it block by block. A `Section` is a stretch
+of a tape, louder or softer and with its ends faded, worked out while it is read: what
+only scales needs no second file. Whatever is called **sound** below is a tape, a section
+or a plain array of shape (frames, channels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+CHANNELS = 2
+SAMPLE_RATE = 44100
+#: Frames that are in memory at once: 6 s, 2 MB.
+BLOCK = 1 << 18
+FRAME_BYTES = CHANNELS * 4
+
+
+class Tape:
+    """Raw float32 stereo in a file, which is emptied first.
+
+    Parameters
+    ----------
+    path : of the file, in a scratch folder
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.path.write_bytes(b"")
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+        return self.path.stat().st_size // FRAME_BYTES
+
+    @property
+    def seconds(self) -> float:
+        return len(self) / SAMPLE_RATE
+
+    def read(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Frames `first` to `last` (exclusive): float32 array, shape=(frames, 2)."""
+        last = len(self) if last is None else min(last, len(self))
+        count = max(0, last - first) * CHANNELS
+        samples = np.fromfile(self.path, "<f4", count, offset=first * FRAME_BYTES)
+        return samples.reshape(-1, CHANNELS)
+
+    def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
+        """All of it in order: float32 arrays, shape=(up to `size`, 2)."""
+        yield from blocks_of(self, size)
+
+    def append(self, samples: np.ndarray) -> None:
+        """Put sound after the end: float array, shape=(frames, 2)."""
+        with self.path.open("ab") as file:
+            file.write(np.ascontiguousarray(samples, "<f4").data)
+
+    def add(self, first: int, samples: np.ndarray) -> None:
+        """Mix sound into what is there, from frame `first` on; a gap before it is silence."""
+        there = self.read(first, first + len(samples))
+        mixed = np.array(samples, "<f4")
+        mixed[: len(there)] += there
+        with self.path.open("r+b") as file:
+            file.seek(first * FRAME_BYTES)
+            file.write(mixed.data)
+
+    def cut(self, frames: int) -> None:
+        """Make it exactly so many frames long; what is missing is silence."""
+        with self.path.open("r+b") as file:
+            file.truncate(frames * FRAME_BYTES)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of a tape, made louder or softer and faded at its ends while it is read.
+
+    Attributes
+    ----------
+    tape : where the sound lies; it must stay as it is while the section is used
+    first, last : frames of the tape, `last` exclusive
+    gain : factor
+    fade_in, fade_out : frames at the beginning and the end over which the sound comes
+        and goes, by half a cosine
+    """
+
+    tape: Tape
+    first: int
+    last: int
+    gain: float = 1.0
+    fade_in: int = 0
+    fade_out: int = 0
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+        return self.last - self.first
+
+    @property
+    def seconds(self) -> float:
+        return len(self) / SAMPLE_RATE
+
+    def read(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Frames `first` to `last` (exclusive) of the section: float32, shape=(frames, 2)."""
+        last = len(self) if last is None else min(last, len(self))
+        sound = self.tape.read(self.first + first, self.first + last)
+        if self.gain != 1:
+            sound *= np.float32(self.gain)
+        _fade(sound, first, self.fade_in)
+        _fade(sound[::-1], len(self) - last, self.fade_out)
+        return sound
+
+    def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
+        """All of it in order: float32 arrays, shape=(up to `size`, 2)."""
+        yield from blocks_of(self, size)
+
+
+#: What can be measured and written.
+Sound = Tape | Section | np.ndarray
+
+
+def blocks_of(sound: Sound, size: int = BLOCK) -> Iterator[np.ndarray]:
+    """Any sound in order: arrays of shape (up to `size`, channels)."""
+    for first in range(0, len(sound), size):
+        if isinstance(sound, np.ndarray):
+            yield sound[first : first + size]
+        else:
+            yield sound.read(first, first + size)
+
+
+def _fade(sound: np.ndarray, first: int, fade: int) -> None:
+    """Fade in, in place: `sound` begins `first` frames after the fade does."""
+    count = min(fade - first, len(sound))
+    if count > 0:
+        share = (np.arange(first, first + count) + 0.5) / fade
+        sound[:count] *= (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)[:, None]

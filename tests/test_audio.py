@@ -1,0 +1,282 @@
+"""Sound files: written whole or not at all, read, weighed."""
+
+import subprocess
+import sys
+import wave
+
+import numpy as np
+import pytest
+import soundfile
+
+from coconet.errors import ChoraleError
+from coconet.render import audio
+from coconet.render.tape import SAMPLE_RATE, Section, Tape
+
+NAMES = ["a.wav", "a.flac", "a.mp3"]
+
+
+def tone(seconds=0.5, channels=2):
+    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return np.tile(0.5 * np.sin(2 * np.pi * 440 * times)[:, None], channels).astype(np.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "encoding", "subtype", "error"),
+    [
+        ("a.wav", None, "PCM_16", 2**-14),
+        ("a.wav", "24", "PCM_24", 2**-22),
+        ("a.wav", "float", "FLOAT", 0),
+        ("a.FLAC", None, "PCM_16", 2**-14),
+        ("a.flac", "24", "PCM_24", 2**-22),
+        ("a.mp3", None, "MPEG_LAYER_III", 0.3),
+    ],
+)
+def test_what_is_written_is_read(tmp_path, name, encoding, subtype, error, channels):
+    path = audio.write_sound(tmp_path / "new" / name, tone(0.5, channels), encoding=encoding)
+    found, rate = audio.read_sound(path)
+    assert rate == SAMPLE_RATE and found.dtype == np.float32
+    assert np.abs(found - tone(0.5, channels)).max() <= error
+    assert soundfile.info(path).subtype == subtype
+    assert audio.sound_facts(path) == (len(found), channels, SAMPLE_RATE)
+    assert [file.name for file in path.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tape_gives_the_same_file_as_an_array(tmp_path, name):
+    """Also over the seams of blocks, and for a section that is scaled while it is read."""
+    rng = np.random.default_rng(0)
+    sound = (0.1 * rng.normal(size=(700_000, 2))).astype(np.float32)
+    if name == "a.mp3":
+        sound = sound[:300_000]
+    tape = Tape(tmp_path / "tape")
+    tape.append(sound)
+    options = {"tags": {"title": "a"}}
+    first = audio.write_sound(tmp_path / name, tape, **options).read_bytes()
+    second = audio.write_sound(tmp_path / f"b-{name}", sound, **options).read_bytes()
+    assert first == second
+    section = audio.write_sound(tmp_path / f"c-{name}", Section(tape, 100, 900, 0.5))
+    scaled = audio.write_sound(tmp_path / f"d-{name}", sound[100:900] * np.float32(0.5))
+    assert section.read_bytes() == scaled.read_bytes()
+
+
+def test_no_file_holds_the_time_of_day(tmp_path):
+    """libsndfile dates the PEAK chunk of a float WAV; also behind tags of its own name."""
+    tags = {"title": "PEAK", "comment": "data"}
+    data = audio.write_sound(tmp_path / "a.wav", tone(), encoding="float", tags=tags).read_bytes()
+    at = data.index(b"PEAK\x18\x00\x00\x00\x01\x00\x00\x00")
+    assert data[at + 12 : at + 16] == bytes(4)
+    # What follows it, the peak of each channel, is untouched.
+    assert np.frombuffer(data[at + 16 : at + 20], "<f4")[0] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_wav_is_one_to_others(tmp_path):
+    path = audio.write_sound(tmp_path / "a.wav", tone())
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getnframes()) == (2, 2, 22050)
+
+
+# --- disks that fill up ------------------------------------------------------
+
+FULL = """
+import resource, sys, numpy as np
+from coconet.render.audio import write_sound
+from coconet.render.tape import Tape
+tape = Tape(sys.argv[2])
+tape.append(np.random.default_rng(0).uniform(-0.5, 0.5, (600_000, 2)))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+write_sound(sys.argv[1], tape, force=True)
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [20, 400_000])
+def test_a_full_disk_leaves_the_old_file(tmp_path, name, size):
+    """A limit on the size of files stands in: at the header, and in the middle."""
+    path = tmp_path / name
+    path.write_text("precious")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path), str(tmp_path / "tape"), str(size)],
+        capture_output=True,
+        text=True,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "ChoraleError" in last and "could not be written (File too large)" in last
+    assert path.read_text() == "precious"
+    assert {file.name for file in tmp_path.iterdir()} == {name, "tape"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_device_without_room(tmp_path, monkeypatch, name):
+    """The error of a disk without any space, at each write that there is."""
+    from coconet.render import encoders
+
+    class Full(encoders._Output):
+        def __init__(self, raw, offset):
+            super().__init__(open("/dev/full", "r+b", buffering=0), offset)  # noqa: SIM115
+
+    monkeypatch.setattr(encoders, "_Output", Full)
+    with pytest.raises(ChoraleError, match="No space left on device"):
+        audio.write_sound(tmp_path / name, tone())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_a_file_is_written_is_heard(tmp_path, monkeypatch):
+    from coconet.render import encoders
+
+    class Raw:
+        def write(self, data):
+            raise KeyboardInterrupt
+
+        def tell(self):
+            return 0
+
+        def seek(self, *_):
+            return 0
+
+    output = encoders._Output
+    monkeypatch.setattr(encoders, "_Output", lambda raw, offset: output(Raw(), offset))
+    with pytest.raises(KeyboardInterrupt):
+        audio.write_sound(tmp_path / "a.wav", tone())
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what is refused ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sound", "message"),
+    [
+        (np.full((100, 2), 1.01, np.float32), r"200 samples exceed full scale \(peak 0.1 dBFS\)"),
+        (np.full((100, 2), np.nan, np.float32), "aren't finite"),
+        (np.full((100, 2), -np.inf, np.float32), "aren't finite"),
+        (np.zeros((0, 2), np.float32), "0 frames"),
+        (np.zeros((9, 3), np.float32), r"shape \(frames, 1 or 2\)"),
+        (np.zeros(9, np.float32), r"shape \(9,\)"),
+        (np.zeros((9, 2), int), "got int64"),
+    ],
+)
+def test_what_cannot_be_written(tmp_path, sound, message):
+    with pytest.raises(ChoraleError, match=message):
+        audio.write_sound(tmp_path / "a.wav", sound)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clipping_on_a_tape_is_noticed(tmp_path):
+    tape = Tape(tmp_path / "tape")
+    tape.append(np.zeros((300_000, 2)))
+    tape.append(np.full((3, 2), 1.5))
+    with pytest.raises(ChoraleError, match="6 samples exceed"):
+        audio.write_sound(tmp_path / "a.wav", tape)
+
+
+def test_names_and_existing_files(tmp_path):
+    with pytest.raises(ChoraleError, match=r"ends in \.wav, \.flac, \.mp3"):
+        audio.write_sound(tmp_path / "a.ogg", tone())
+    (tmp_path / "a.wav").write_text("precious")
+    with pytest.raises(ChoraleError, match="already exists"):
+        audio.write_sound(tmp_path / "a.wav", tone())
+    audio.write_sound(tmp_path / "a.wav", tone(), force=True)
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-5000])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("a.wav", lambda path: path.unlink(), "no such file"),
+        ("a.wav", lambda path: path.write_bytes(b""), "can't be read as sound"),
+        ("a.wav", lambda path: path.write_text("text " * 50), "can't be read as sound"),
+        ("a.wav", truncated, "truncated: 83244 of 88244 bytes"),
+        ("a.flac", truncated, "truncated|can't be read"),
+        ("a.wav", lambda path: path.unlink() or path.mkdir(), "can't be read"),
+    ],
+)
+def test_files_that_are_no_sound(tmp_path, name, change, message):
+    path = audio.write_sound(tmp_path / name, tone())
+    change(path)
+    with pytest.raises(ChoraleError, match=message) as caught:
+        audio.read_sound(path)
+    assert str(caught.value).count(str(path)) == 1 and "\n" not in str(caught.value)
+
+
+def test_a_wav_from_a_pipe_has_no_size_and_is_read(tmp_path):
+    path = audio.write_sound(tmp_path / "a.wav", tone())
+    data = bytearray(path.read_bytes())
+    data[4:8] = b"\xff" * 4
+    path.write_bytes(data)
+    assert len(audio.read_sound(path)[0]) == 22050
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:-30000], "expected 2.00 s of sound, got 1.32 s"),
+        (lambda x: np.pad(x, ((0, 30000), (0, 0))), "expected 2.00 s of sound, got 2.68 s"),
+        (lambda x: x[:0], "got 0.00 s"),
+        (lambda x: x * 1e-6, "is silent"),
+        (lambda x: np.where(np.arange(len(x))[:, None] < 44100, x, 0), "note at 1.00-1.90 s"),
+        (lambda x: np.where(np.arange(len(x))[:, None] == 5, np.nan, x), "aren't finite"),
+    ],
+)
+def test_sound_that_went_wrong_is_noticed(change, message):
+    spans = np.array([[0, 0.9], [1, 1.9]])
+    audio.check_sound(tone(2.0), 2.0, spans=spans)
+    with pytest.raises(ChoraleError, match=message):
+        audio.check_sound(change(tone(2.0)), 2.0, spans=spans)
+
+
+def test_lengths_are_fitted():
+    assert audio.fit_length(tone(), 0.25).shape == (11025, 2)
+    longer = audio.fit_length(tone(), 0.75)
+    assert len(longer) == 33075 and not longer[22050:].any()
+
+
+# --- sizes -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("a.wav", None), ("a.wav", "24"), ("a.wav", "float"), ("a.mp3", None)]
+)
+def test_sizes_are_known_before(tmp_path, name, encoding):
+    path = audio.write_sound(tmp_path / name, tone(2.0), encoding=encoding, tags={"title": "a"})
+    size = path.stat().st_size
+    assert size <= audio.size_of(2.0, path.suffix, encoding) <= size + 20_000
+    with pytest.raises(ChoraleError, match="expected one of"):
+        audio.size_of(2.0, ".ogg")
+
+
+def test_three_hours_are_refused_where_they_do_not_fit(tmp_path, monkeypatch):
+    wanted = audio.scratch_size(3 * 3600)
+    assert wanted == 3 * 3 * 3600 * SAMPLE_RATE * 8
+    usage = audio.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(audio.shutil, "disk_usage", lambda _: usage._replace(free=10**9))
+    with pytest.raises(ChoraleError, match=r"11\.4 GB are needed, 1\.0 GB are free"):
+        audio.validate_space(tmp_path / "new" / "folder", wanted)
+    audio.validate_space(tmp_path, 10**9)
+    with pytest.raises(ChoraleError, match="TMPDIR"), audio.scratch_folder(wanted):
+        pass
+
+
+def test_scratch_that_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio.tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(ChoraleError, match="set TMPDIR"), audio.scratch_folder():
+        pass
+    monkeypatch.setattr(audio.tempfile, "tempdir", str(tmp_path))
+    with audio.scratch_folder(1000) as folder:
+        (folder / "a").write_text("a")
+    assert list(tmp_path.iterdir()) == []
+    full = OSError(28, "No space left on device")
+    with pytest.raises(ChoraleError, match=r"No space left.*TMPDIR"), audio.scratch_folder():
+        raise full
+
+
+def test_importing_loads_nothing_heavy():
+    code = (
+        "import sys, coconet.render.finish; "
+        "print(*{'scipy', 'soundfile', 'matplotlib', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
