@@ -1,329 +1,346 @@
-"""Csound, offline: a calibrated SoundFont piano, or an organ that needs no font.
+"""Csound, offline: a performance and a band make an orchestra, a score, and sound.
 
-Frequencies go to Csound in Hz, so the temperament lives in `coconet.tuning`
-alone. Csound runs in a child process: a damaged SoundFont can crash it, and
-that must not take a notebook along. Its own way of failing is quiet: a missing
-font gives silence, a bad score no sound. So its log is searched for errors and
-the sound is checked.
+Frequencies go to Csound in Hz, so the temperament lives in `coconet.tuning` alone. The
+orchestra is the files of the folder `orchestra`, one an instrument; `csd.py` writes the
+same text for the program `csound`.
+
+Csound runs in a child process by default: a damaged SoundFont can crash it, and that must
+not take a notebook along. Its own way of failing is quiet: a missing font gives silence, a
+bad score no sound. So its log is searched for errors and the sound is checked.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
-import coconet
-from coconet import places
-from coconet.errors import ChoraleError
-from coconet.files import read_json, write_json
-from coconet.render.audio import SAMPLE_RATE, check_sound, fit_length, read_sound, scratch_folder
-from coconet.render.performance import NOTE, Performance
-from coconet.render.soundfonts import NO_SF3, SoundFont, install_command
-from coconet.tuning import KEYS, equal_frequencies
+from coconet.checks import flag
+from coconet.errors import ChoraleError, shown
+from coconet.render import csound_process
+from coconet.render.audio import scratch_folder
+from coconet.render.children import run_child
+from coconet.render.chunks import check_chunk
+from coconet.render.events import Performance
+from coconet.render.instruments import Part
+from coconet.render.samples import SampleSet, sampler_score
+from coconet.render.soundfonts import SoundFont, install_command
+from coconet.render.tape import CHANNELS, SAMPLE_RATE
+from coconet.tuning import KEYS, STANDARD, equal_frequencies
 
-INSTRUMENTS = ("piano", "organ")
-#: The keys of a piano, which are measured; beyond them the nearest one speaks.
-CALIBRATED = range(21, 109)
-#: Of a measured note, when the window begins and ends, in seconds: a slow beat
-#: of a chorale. (A piano's pitch falls by a cent or two as the note dies away.)
-WINDOW = (0.05, 0.85)
-#: The measured peak is sought within this many cents of equal temperament.
-SEARCH = 60
-#: A SoundFont's piano may be this far out of tune; more is not the fundamental.
-PLAUSIBLE = 50
+FOLDER = Path(__file__).parent / "orchestra"
+#: Frames of Csound's block, as in header.orc. A part of a piece that begins at a multiple
+#: of it sounds, sample by sample, as it does in the whole.
+KSMPS = 32
+#: The keys of a piano: what lies beyond is played by the nearest one's sample.
+LOWEST_KEY, HIGHEST_KEY = 21, 108
+#: So many cents from equal temperament a sample's error is known.
+MEASURED = 50
 #: Seconds that Csound may take: for itself, and for each second of sound. A hang is
 #: rare and a crowded machine common, so they are many.
 PATIENCE = (300.0, 10.0)
-#: Kept with a measurement, which counts only as long as it is made in the same way.
-METHOD = {"format": 1, "window": list(WINDOW)}
+#: What a path in Csound's text can't hold.
+FORBIDDEN = '"\\$\n\r'
 
-HEADER = f"""
-sr = {SAMPLE_RATE}
-ksmps = 32
-nchnls = 2
-0dbfs = 1
-"""
 
-# p4 Hz, p5 key whose sample is played, p6 velocity, p7 pan. The font is always
-# asked for velocity 100, since some swap samples above 120; dynamics are in the
-# amplitude, 1/32768 being full scale. Flag 1 makes sfplay3 take Hz.
-PIANO = """
-giFont sfload "{font}"
-giPiano sfpreset 0, 0, giFont, 0
-instr 1
-  aEnv linsegr 0, .003, 1, .25, 0
-  iAmp = (p6 / 127)^2 / 32768
-  aL, aR sfplay3 100, p5, iAmp, p4, giPiano, 1, 0, 2
-  outs aL * aEnv * cos(p7 * $M_PI_2), aR * aEnv * sin(p7 * $M_PI_2)
-endin
-"""
+@dataclass(frozen=True, eq=False)
+class Band:
+    """What each voice plays, ready: `bands.csound_band` makes one.
 
-# Principal, octave, fifth, superoctave …; above C6 the upper partials would
-# fold back under half the sampling rate, so high notes have fewer.
-ORGAN = """
-giFull ftgen 0, 0, 65536, 10, 1, .8, .45, .5, .12, .25, .06, .2, .03, .05, 0, .04, 0, 0, 0, .02
-giHigh ftgen 0, 0, 65536, 10, 1, .8, .45, .5
-giPure ftgen 0, 0, 65536, 10, 1
-instr 1
-  iTable = p4 < 1050 ? giFull : (p4 < 5000 ? giHigh : giPure)
-  aEnv linsegr 0, .04, 1, .12, 0
-  aTone poscil3 .1 * (p6 / 127)^2, p4, iTable
-  outs aTone * aEnv * cos(p7 * $M_PI_2), aTone * aEnv * sin(p7 * $M_PI_2)
-endin
-"""
+    Attributes
+    ----------
+    parts : an instrument for each voice
+    soundfont : the font of the piano; None where none plays
+    errors : float array, shape=(128, 2): how far the sample of each key is out of tune, as
+        `calibration.calibrate` measures it
+    samples : the recordings of the instrument 'samples'; None where it doesn't play
+    """
+
+    parts: tuple[Part, ...]
+    soundfont: SoundFont | None = None
+    errors: np.ndarray = field(default_factory=lambda: np.zeros((KEYS, 2)))
+    samples: SampleSet | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The instruments that play, each once, in order: names of files of the orchestra."""
+        return tuple(sorted({part.instrument.name for part in self.parts}))
+
+    @property
+    def ring(self) -> float:
+        """Seconds that a note rings on after its end, at most."""
+        ring = max(part.instrument.ring for part in self.parts)
+        return ring if self.samples is None else max(ring, self.samples.ring)
+
+    def __str__(self) -> str:
+        return ", ".join(dict.fromkeys(map(str, self.parts)))
 
 
 @functools.cache
 def csound_version() -> str:
     """The version of the Csound library, such as '6.18'; raises ChoraleError without it."""
     try:
-        import ctcsound
+        thousands = csound_process.version()
     except ModuleNotFoundError as error:
         raise ChoraleError("Csound's Python binding is missing: pip install ctcsound") from error
     except (OSError, AttributeError, SystemExit) as error:
         raise ChoraleError(
             f"the Csound library is missing ({error}): {install_command('libcsnd-dev')}"
         ) from error
-    thousands = ctcsound.libcsound.csoundGetVersion()
     return f"{thousands // 1000}.{thousands // 10 % 100:02d}"
 
 
-def render_csound(
-    performance: Performance, *, instrument: str = "piano", soundfont: SoundFont | None = None
+def play_csound(
+    performance: Performance, band: Band, *, isolate: bool = True, checked: bool = True
 ) -> np.ndarray:
     """Sound of a performance.
 
     Parameters
     ----------
-    instrument : 'piano', which needs a `soundfont`, or 'organ'
-    soundfont : with plain samples; measured once and corrected
+    performance : of as many voices as the band has
+    band : what each of them plays, from `csound_band`
+    isolate : run Csound in a child process, which may crash, and is ended where it hangs;
+        False: in this one, a quarter of a second sooner. The sound is the same
+    checked : whether a note that can't be heard is an error
 
     Returns
     -------
-    float32 array, shape=(frames, 2), at `SAMPLE_RATE`, before levelling
+    float32 array, shape=(round(seconds * SAMPLE_RATE), 2), before levelling; the same each
+    time, to the byte
 
     Raises
     ------
     ChoraleError
-        Without Csound, for an .sf3 font, and where Csound fails.
+        Without Csound, for a band of another number of voices, and where Csound fails or
+        leaves out a note.
     """
+    isolate = flag(isolate, "isolate")
     csound_version()
-    notes = performance.notes.copy()
-    if instrument not in INSTRUMENTS:
-        raise ChoraleError(f"instrument {instrument!r}: expected one of {', '.join(INSTRUMENTS)}")
-    if instrument == "piano" and soundfont is None:
-        raise ChoraleError(
-            f"Csound's piano needs a SoundFont: {install_command('fluid-soundfont-gm')}"
-        )
-    if instrument == "organ":
-        name, orchestra = "Csound", ORGAN
-    else:
-        name, orchestra = f"Csound, {soundfont.path}", _piano(soundfont)
-        keys = np.clip(np.rint(69 + 12 * np.log2(notes["hz"] / 440)), 0, KEYS - 1).astype(int)
-        notes["key"] = keys
-        notes["hz"] *= 2 ** (-calibrate(soundfont)[keys] / 1200)
-    samples = _play(orchestra, notes, performance.seconds, name)
-    check_sound(samples, performance.seconds, name=name, spans=performance.spans)
-    return fit_length(samples, performance.seconds)
-
-
-def calibrate(soundfont: SoundFont, *, cache: bool = True) -> np.ndarray:
-    """How far each key of a SoundFont's piano is out of tune; remembered by the file's hash.
-
-    Every key is played at its equal-tempered frequency; the peak of its
-    spectrum tells how far the sample is off. Keys that a piano lacks, or that
-    sound no clear tone, take their nearest neighbour's figure.
-
-    Parameters
-    ----------
-    cache : read and write the measurement in the user's cache folder
-
-    Returns
-    -------
-    float array, shape=(128,), cents measured above those asked for
-
-    Raises
-    ------
-    ChoraleError
-        For an .sf3 font, or one without a piano that sounds.
-    """
-    if soundfont.version == 3:
-        raise ChoraleError(f"{soundfont.path}: {NO_SF3}")
-    file = places.cache() / f"soundfont-{soundfont.digest()}.json"
-    if cache and (remembered := _remembered(file)) is not None:
-        return remembered
-    cents = np.round(_measure(soundfont), 4)
-    if cache:
-        entry = METHOD | {"cents": cents.tolist()}
-        with contextlib.suppress(ChoraleError):  # an unwritable cache only costs time
-            write_json(file, entry)
-    return cents
-
-
-def fundamental(samples: np.ndarray, expected: float, *, rate: int = SAMPLE_RATE) -> float:
-    """Frequency of a steady tone near the one expected.
-
-    The peak of the Hann-windowed spectrum, refined by a parabola through the
-    logarithms of three bins; zero-padding makes the parabola's bias vanish.
-
-    Parameters
-    ----------
-    samples : float array, shape=(frames,)
-    expected : Hz; the peak is sought within `SEARCH` cents of it
-
-    Returns
-    -------
-    Hz, or NaN where there is no peak within the search
-    """
-    size = 8 * 2 ** int(np.ceil(np.log2(len(samples))))
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), size))
-    width = 2 ** (SEARCH / 1200)
-    low, high = int(expected / width * size / rate), int(expected * width * size / rate) + 2
-    peak = low + int(np.argmax(spectrum[low:high]))
-    left, middle, right = np.log(spectrum[peak - 1 : peak + 2] + 1e-30)
-    if middle <= max(left, right) - 1e-12 or middle < np.log(1e-6 * len(samples)):
-        return float("nan")
-    return (peak + 0.5 * (left - right) / (left - 2 * middle + right)) * rate / size
-
-
-def _measure(soundfont: SoundFont) -> np.ndarray:
-    keys = np.array(CALIBRATED)
-    apart = WINDOW[1] + 0.4
-    notes = np.zeros(len(keys), NOTE)
-    notes["start"] = np.arange(len(keys)) * apart
-    notes["duration"] = WINDOW[1]
-    notes["key"] = keys
-    notes["velocity"] = 100
-    notes["pan"] = 0.5
-    equal = equal_frequencies()
-    notes["hz"] = equal[keys]
-    seconds = len(keys) * apart
-    name = f"Csound, {soundfont.path}"
-    samples = _play(_piano(soundfont), notes, seconds, name)
-    check_sound(samples, seconds, name=name)
-    samples = samples.mean(axis=1)
-    found = np.full(len(keys), np.nan)
-    for row, key in enumerate(keys):
-        start = notes["start"][row]
-        first, last = (int((start + edge) * SAMPLE_RATE) for edge in WINDOW)
-        found[row] = 1200 * np.log2(fundamental(samples[first:last], equal[key]) / equal[key])
-    heard = np.abs(found) <= PLAUSIBLE
-    if heard.sum() < 48:
-        raise ChoraleError(
-            f"{soundfont.path}: only {heard.sum()} of {len(keys)} piano keys sound in tune; "
-            "is it a SoundFont with a piano as its first instrument?"
-        )
-    nearest = np.abs(np.arange(KEYS)[:, None] - keys[heard]).argmin(axis=1)
-    return found[heard][nearest]
-
-
-def _remembered(file: Path) -> np.ndarray | None:
-    """An earlier measurement, or None where there is none that makes sense."""
-    try:
-        entry = read_json(file)
-        cents = np.array(entry["cents"], float)
-    except (ChoraleError, KeyError, TypeError, ValueError):
-        return None
-    same = all(entry.get(key) == value for key, value in METHOD.items())
-    return cents if same and cents.shape == (KEYS,) else None
-
-
-def _piano(soundfont: SoundFont) -> str:
-    path = str(soundfont.path)
-    if any(letter in path for letter in '"\\\n'):
-        raise ChoraleError(f"{path}: Csound can't read a path with quotes or backslashes")
-    return PIANO.format(font=path)
-
-
-def _play(orchestra: str, notes: np.ndarray, seconds: float, name: str) -> np.ndarray:
-    """Run Csound on notes; `f 0` keeps it going until the end."""
-    score = [f"f 0 {seconds:.6f}"]
-    for note in notes:
-        score.append(
-            f"i1 {note['start']:.6f} {note['duration']:.6f} {note['hz']:.9f} "
-            f"{note['key']} {note['velocity']} {note['pan']:.4f}"
-        )
-    with scratch_folder() as folder:
-        sound = folder / "sound.wav"
-        job = {"orchestra": HEADER + orchestra, "score": "\n".join(score), "sound": str(sound)}
-        log = _run_child(job, PATIENCE[0] + PATIENCE[1] * seconds, name)
-        if not sound.exists():
-            raise ChoraleError(f"{name}: no sound was written: {_complaint(log)}")
-        samples, _ = read_sound(sound)
+    name = f"Csound, {band.soundfont.path}" if band.soundfont else "Csound"
+    frames = round(performance.seconds * SAMPLE_RATE)
+    if not len(performance.notes):
+        return np.zeros((frames, CHANNELS), np.float32)
+    samples = run_csound(
+        orchestra_of(band),
+        "\n".join(score_of(performance, band)),
+        performance.seconds,
+        name=name,
+        isolate=isolate,
+    )[:frames]
+    if checked:
+        check_chunk(samples, performance, name=name)
     return samples
 
 
-def _run_child(job: dict[str, str], patience: float, name: str) -> str:
-    """Run `_perform` in a child process and return Csound's log."""
-    package = str(Path(coconet.__file__).resolve().parents[1])
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+def orchestra_of(band: Band) -> str:
+    """Csound's orchestra for a band: the header, and the file of each instrument."""
+    text = "\n".join(map(_read_orchestra, ("header", *band.names)))
+    if band.soundfont is not None:
+        text = text.replace('"$FONT"', quoted(band.soundfont.path))
+    return text
+
+
+def score_of(performance: Performance, band: Band) -> list[str]:
+    """Csound's score: one line for each table of samples, one for each note, in order.
+
+    Times are whole frames, so that a note begins on the same one in any part of a piece.
+
+    Raises ChoraleError where performance and band have different numbers of voices.
+    """
+    notes = performance.notes
+    voices = np.unique(notes["voice"])
+    if performance.voices != len(band.parts) or not np.isin(voices, range(len(band.parts))).all():
+        raise ChoraleError(
+            f"the band has {len(band.parts)} parts, the performance {performance.voices} voices; "
+            "was the band made for another piece?"
+        )
+    statements, fields = _own_fields(notes, band)
+    # Csound cuts fractions of a frame off: a quarter keeps a start from falling on the one
+    # before where its decimals are a little short.
+    starts = (_frames(notes["start"]) + 0.25) / SAMPLE_RATE
+    lengths = np.maximum(1, _frames(notes["duration"])) / SAMPLE_RATE
+    lines = [
+        f'i "{band.parts[note["voice"]].instrument.name}" {start:.9f} {length:.9f} '
+        f"{note['hz']:.12g} {note['velocity']} {note['pan']:.6g} {note['level']:.6g} "
+        f"{note['glide']:.9g} {note['glide_time']:.9g} "
+        + " ".join(f"{value:.12g}" for value in own)
+        for note, start, length, own in zip(notes, starts, lengths, fields, strict=True)
+    ]
+    # `f 0` keeps Csound going until the end, and a block longer: it stops at whole ones.
+    end = (round(performance.seconds * SAMPLE_RATE) + KSMPS) / SAMPLE_RATE
+    return [*statements, f"f 0 {end:.9f}", *lines]
+
+
+def run_csound(
+    orchestra: str, score: str, seconds: float, *, name: str = "Csound", isolate: bool = True
+) -> np.ndarray:
+    """Run Csound on an orchestra and a score.
+
+    Parameters
+    ----------
+    orchestra, score : Csound's text; two channels at `SAMPLE_RATE`
+    seconds : of sound that is expected, by which a hang is told from work
+    name : how messages call it
+    isolate : in a child process
+
+    Returns
+    -------
+    float32 array, shape=(frames, 2), as long as Csound went on
+
+    Raises
+    ------
+    ChoraleError
+        Where Csound doesn't start, crashes, hangs, or complains in its log.
+    """
+    with scratch_folder() as folder:
+        sound = folder / "sound.raw"
+        job = {"orchestra": orchestra, "score": score, "sound": str(sound)}
+        if isolate:
+            log = _run_child(job, PATIENCE[0] + PATIENCE[1] * seconds, name)
+        else:
+            log = _run_here(job, name)
+        if not sound.exists():
+            raise ChoraleError(f"{name}: no sound was written: {_complaint(log)}")
+        samples = np.fromfile(sound, "<f4")
+    return samples[: len(samples) // CHANNELS * CHANNELS].reshape(-1, CHANNELS)
+
+
+def sample_keys(hz: np.ndarray, shift: np.ndarray | int = 0) -> np.ndarray:
+    """The piano keys whose samples play notes: the nearest ones, shifted, on the keyboard.
+
+    Parameters
+    ----------
+    hz : float array, shape=(notes,), above 0
+    shift : semitones from each note's own key
+
+    Returns
+    -------
+    int array, shape=(notes,), 21-108
+
+    >>> sample_keys(np.array([440.0, 442.0, 4186.0]), 2).tolist()
+    [71, 71, 108]
+    """
+    key, standard = STANDARD
+    keys = np.rint(key + 12 * np.log2(np.asarray(hz) / standard)).astype(int) + shift
+    return np.clip(keys, LOWEST_KEY, HIGHEST_KEY)
+
+
+def quoted(path: Path | str) -> str:
+    """A path as Csound's text holds it; ChoraleError where it can't."""
+    text = str(path)
+    if any(letter in text for letter in FORBIDDEN):
+        raise ChoraleError(
+            f"{shown(text)}: Csound can't read a path with quotes, backslashes, dollar signs or "
+            "line breaks; move or rename the file"
+        )
+    return f'"{text}"'
+
+
+@functools.cache
+def _read_orchestra(name: str) -> str:
+    file = FOLDER / f"{name}.orc"
     try:
-        child = subprocess.run(
-            [sys.executable, "-P", "-m", "coconet.render.csound"],
-            input=json.dumps(job),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=patience,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ChoraleError(
+            f"{file}: can't be read ({error.strerror}); is the installation complete?"
+        ) from error
+
+
+def _own_fields(notes: np.ndarray, band: Band) -> tuple[list[str], list[list[float]]]:
+    """Statements that make tables of samples, and of each note the p-fields from p10 on."""
+    needs = np.array([part.instrument.needs for part in band.parts])[notes["voice"]]
+    fields = [
+        [float(band.parts[voice].variant)] if band.parts[voice].instrument.variants else []
+        for voice in notes["voice"]
+    ]
+    keys = sample_keys(notes["hz"], notes["shift"])
+    away = 1200 * np.log2(notes["hz"] / equal_frequencies()[keys])
+    error, slope = band.errors[keys].T
+    cents = error + slope * np.clip(away, -MEASURED, MEASURED)
+    for note in np.flatnonzero(needs == "soundfont"):
+        fields[note] = [keys[note], cents[note], *fields[note]]
+    sampled = np.flatnonzero(needs == "samples")
+    if not len(sampled):
+        return [], fields
+    statements, rows, _ = sampler_score(notes[sampled], band.samples)
+    for note, row in zip(sampled, rows, strict=True):
+        fields[note] = list(row)
+    return statements, fields
+
+
+def _frames(seconds: np.ndarray) -> np.ndarray:
+    """Whole frames; the millionth keeps halves from falling now this way and now that."""
+    return np.floor(seconds * SAMPLE_RATE + 0.5 + 1e-6)
+
+
+def _run_child(job: dict[str, str], patience: float, name: str) -> str:
+    """Run `csound_process` as a program of its own and return Csound's log."""
+    try:
+        child = run_child(
+            [sys.executable, "-P", csound_process.__file__],
+            patience=patience,
+            text=json.dumps(job),
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
         )
     except subprocess.TimeoutExpired as error:
         raise ChoraleError(f"{name}: not finished within {patience:.0f} s") from error
+    except OSError as error:
+        raise ChoraleError(f"{sys.executable}: can't be started ({error.strerror})") from error
     log = child.stdout + child.stderr
     if child.returncode < 0:
         raise ChoraleError(
             f"{name}: crashed (signal {-child.returncode}); is the SoundFont damaged?"
         )
-    if child.returncode != 0 or _complaints(log):
-        raise ChoraleError(f"{name}: {_complaint(log)}")
+    _listen(child.returncode == 0, log, name)
     return log
 
 
+def _run_here(job: dict[str, str], name: str) -> str:
+    """Run `csound_process` in a thread and return Csound's log.
+
+    Its own thread, since Csound has the processor take the smallest numbers for zero, which
+    must not spread to other work; and so that Ctrl-C is heard meanwhile.
+    """
+    stop = Event()
+    with ThreadPoolExecutor(1, thread_name_prefix="csound") as pool:
+        task = pool.submit(csound_process.perform, **job, stop=stop)
+        try:
+            works, log = task.result()
+        finally:
+            stop.set()
+    _listen(works, log, name)
+    return log
+
+
+def _listen(works: bool, log: str, name: str) -> None:
+    if not works or _complaints(log):
+        raise ChoraleError(f"{name}: {_complaint(log)}")
+
+
 def _complaints(log: str) -> list[str]:
-    """Lines of Csound's log that speak of an error; it ends with a count of them."""
+    """Lines of Csound's log that speak of an error; it ends with a count of them.
+
+    Lines that name the file of the sound don't count: its folder may be called anything.
+    """
     words = ("error", "cannot", "can't", "could not", "failed", "deleted", "not found")
     return [
         line.strip()
         for line in log.splitlines()
-        if any(word in line.lower() for word in words) and "0 errors in performance" not in line
+        if any(word in line.lower() for word in words)
+        and "0 errors in performance" not in line
+        and not line.rstrip().endswith("(raw)")
     ]
 
 
 def _complaint(log: str) -> str:
     lines = _complaints(log) or [line.strip() for line in log.splitlines() if line.strip()]
     return lines[0] if lines else "it gave no reason"
-
-
-def _perform(orchestra: str, score: str, sound: str) -> int:
-    """In the child: render a score to a float WAV; the log goes to standard output."""
-    import ctcsound
-
-    ctcsound.csoundInitialize(3)  # no signal handlers: Ctrl-C stays Python's
-    engine = ctcsound.Csound()
-    engine.createMessageBuffer(False)
-    for option in ("-d", "-m0", "-W", "-f", f"-o{sound}"):
-        engine.setOption(option)
-    steps = (
-        lambda: engine.compileOrc(orchestra),
-        lambda: engine.readScore(score),
-        engine.start,
-    )
-    failed = any(step() != 0 for step in steps)
-    while not failed and engine.performKsmps() == 0:
-        pass
-    engine.cleanup()  # closes the file
-    while engine.messageCnt():
-        sys.stdout.write(engine.firstMessage())
-        engine.popFirstMessage()
-    return int(failed)
-
-
-if __name__ == "__main__":
-    sys.exit(_perform(**json.load(sys.stdin)))

@@ -1,0 +1,61 @@
+"""A band: the instruments that play, with the font and the recordings that they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from coconet.errors import ChoraleError, shown
+from coconet.render.calibration import calibrate
+from coconet.render.csound import Band, quoted
+from coconet.render.instruments import DEFAULT_INSTRUMENT, parse_parts
+from coconet.render.samples import SampleSet
+from coconet.render.soundfonts import NO_SF3, SoundFont, install_command, open_soundfont
+from coconet.tuning import KEYS
+
+
+def csound_band(
+    instrument: object = DEFAULT_INSTRUMENT,
+    *,
+    voices: int,
+    soundfont: SoundFont | Path | str | None = None,
+    samples: SampleSet | None = None,
+) -> Band:
+    """Choose and check what plays, for `csound.play_csound`.
+
+    A SoundFont is measured when it first plays, which takes some seconds.
+
+    Parameters
+    ----------
+    instrument : such as 'piano', 'organ:flutes', 'choir,strings,strings,organ'; what
+        `instruments.parse_parts` reads
+    voices : how many there are
+    soundfont : with plain samples; only the piano needs one, else it is left aside
+    samples : recordings, from `samples.open_samples`; only 'samples' needs them
+
+    Raises
+    ------
+    ChoraleError
+        For an unknown instrument, another number of instruments, a missing or unfit font,
+        missing recordings.
+    """
+    parts = parse_parts(instrument, voices)
+    needs = {part.instrument.needs for part in parts}
+    font, errors = None, np.zeros((KEYS, 2))
+    if "soundfont" in needs:
+        if soundfont is None:
+            raise ChoraleError(
+                f"Csound's piano needs a SoundFont: {install_command('fluid-soundfont-gm')}"
+            )
+        font = soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont)
+        if font.version == 3:
+            raise ChoraleError(f"{font.path}: {NO_SF3}")
+        quoted(font.path)
+        errors = calibrate(font)
+    if "samples" in needs and not isinstance(samples, SampleSet):
+        raise ChoraleError(
+            "the instrument 'samples' needs recordings: expected samples=open_samples(FOLDER), "
+            f"got {shown(samples)}"
+        )
+    return Band(parts, font, errors, samples if "samples" in needs else None)

@@ -1,0 +1,207 @@
+"""SFZ text: headers, inheritance, macros, files within files.
+
+An SFZ file is a list of regions, each of opcodes NAME=VALUE, after headers that hold
+what several regions share: <control>, <global>, <master>, <group>, <region>
+(https://sfzformat.com). Here the text becomes regions of opcodes; what they mean is
+another module's job. Nothing that is read is ever run.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coconet.errors import ChoraleError, nearest_name, shown
+
+#: Plenty for any instrument; more is a file gone wrong, or made to fill memory.
+MOST_BYTES = 10_000_000
+MOST_FILES = 1_000
+MOST_REGIONS = 20_000
+DEEPEST = 16
+LONGEST_LINE = 20_000
+#: Headers from the widest to the narrowest; each forgets what stood below it.
+LEVELS = ("control", "global", "master", "group", "region")
+#: Headers of effects and curves, whose opcodes say nothing of samples.
+OTHERS = ("curve", "effect", "midi", "sample")
+
+_COMMENTS = re.compile(r"/\*.*?(\*/|\Z)|//[^\n]*", re.DOTALL)
+_PART = re.compile(
+    r"<(?P<header>\w+)>|(?P<name>[A-Za-z_]\w*)=(?P<value>.*?)(?=\s+[A-Za-z_]\w*=|\s*<\w+>|\s*$)"
+)
+_DEFINE = re.compile(r"#define\s+\$(\w+)[ \t]*(\S*)")
+_INCLUDE = re.compile(r'\s*#include\s*"([^"]*)"\s*(.*)')
+_MACRO = re.compile(r"\$(\w+)")
+
+
+@dataclass(frozen=True)
+class Opcode:
+    """A value as written, and where: 'piano.sfz:12'."""
+
+    value: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One region: all opcodes that hold for it, by name, and where it stands."""
+
+    opcodes: dict[str, Opcode]
+    place: str
+
+
+@dataclass
+class _Reader:
+    """What is known halfway through the text."""
+
+    folder: Path
+    macros: dict[str, str] = field(default_factory=dict)
+    levels: dict[str, dict[str, Opcode]] = field(default_factory=dict)
+    level: str = ""
+    #: Of each region what it inherits, its own opcodes, which are still to come, its place.
+    regions: list[tuple[dict[str, Opcode], dict[str, Opcode], str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    files: int = 0
+    size: int = 0
+
+
+def parse_sfz(path: Path | str) -> tuple[list[Section], list[str]]:
+    """The regions of an SFZ file with what they inherit, and warnings, one line each.
+
+    Names of opcodes are in lower case. Opcodes of <control> are among them, except where
+    a region says otherwise.
+
+    Raises ChoraleError with file and line for what isn't SFZ, for included files that
+    are missing, include themselves or are too many, and where there is no region.
+    """
+    path = Path(path)
+    reader = _Reader(path.parent)
+    _read(reader, path, ())
+    if not reader.regions:
+        raise ChoraleError(f"{path}: expected a <region>, got none; is it an SFZ file?")
+    sections = [Section(inherited | own, place) for inherited, own, place in reader.regions]
+    return sections, reader.warnings
+
+
+def _read(reader: _Reader, path: Path, above: tuple[Path, ...], asked: str = "") -> None:
+    """Read a file and those that it includes; it stands below those `above`."""
+    if path in above:
+        raise ChoraleError(
+            f"{asked}: {path.name} includes itself ({' > '.join(p.name for p in (*above, path))})"
+        )
+    if len(above) >= DEEPEST:
+        raise ChoraleError(f"{asked}: files include each other more than {DEEPEST} deep")
+    reader.files += 1
+    if reader.files > MOST_FILES:
+        raise ChoraleError(f"{asked}: more than {MOST_FILES} files are included")
+    text = _COMMENTS.sub(_blank, _text(reader, path, asked))
+    for number, line in enumerate(text.split("\n"), 1):
+        place = f"{path.name}:{number}"
+        if len(line) > LONGEST_LINE:
+            raise ChoraleError(f"{place}: a line of {len(line)} characters; is it an SFZ file?")
+        for macro in _DEFINE.finditer(line):
+            value = _expanded(reader, macro[2], place)
+            if not value:
+                raise ChoraleError(f"{place}: #define ${macro[1]}: expected a value, got none")
+            reader.macros[macro[1]] = value
+        line = _expanded(reader, _DEFINE.sub(" ", line), place)
+        if included := _INCLUDE.match(line):
+            _read(reader, _included(reader, path, included[1], place), (*above, path), place)
+            line = included[2]
+        _parts(reader, line, place)
+
+
+def _parts(reader: _Reader, line: str, place: str) -> None:
+    """The headers and opcodes of a line."""
+    end = 0
+    for part in _PART.finditer(line):
+        _note_text(reader, line[end : part.start()], place)
+        end = part.end()
+        if part["header"]:
+            _open(reader, part["header"].lower(), place)
+        elif not reader.level:
+            raise ChoraleError(
+                f"{place}: expected a header such as <region>, got {shown(part[0])}; "
+                "is it an SFZ file?"
+            )
+        elif reader.level in LEVELS:
+            opcodes = reader.levels[reader.level]
+            opcodes[part["name"].lower()] = Opcode(part["value"].strip(), place)
+    _note_text(reader, line[end:], place)
+
+
+def _open(reader: _Reader, header: str, place: str) -> None:
+    """A header begins: what stood below it no longer holds."""
+    if header not in LEVELS and header not in OTHERS:
+        known = (*LEVELS, *OTHERS)
+        raise ChoraleError(f"{place}: unknown header <{header}>{nearest_name(header, known)}")
+    reader.level = header
+    if header in OTHERS:
+        return
+    for level in LEVELS[LEVELS.index(header) :]:
+        # A second <control> adds to the first, as players have it.
+        reader.levels[level] = dict(reader.levels.get(level, {})) if level == "control" else {}
+    if header == "region":
+        if len(reader.regions) >= MOST_REGIONS:
+            raise ChoraleError(f"{place}: more than {MOST_REGIONS} regions")
+        inherited: dict[str, Opcode] = {}
+        for level in LEVELS[:-1]:
+            inherited |= reader.levels.get(level, {})
+        reader.regions.append((inherited, reader.levels["region"], place))
+
+
+def _expanded(reader: _Reader, line: str, place: str) -> str:
+    """A line with macros in place of their names: the longest name that is known counts."""
+
+    def value(match: re.Match) -> str:
+        name = match[1]
+        for length in range(len(name), 0, -1):
+            if name[:length] in reader.macros:
+                return reader.macros[name[:length]] + name[length:]
+        raise ChoraleError(f"{place}: ${name} isn't defined{nearest_name(name, reader.macros)}")
+
+    line = _MACRO.sub(value, line) if "$" in line else line
+    if len(line) > LONGEST_LINE:
+        raise ChoraleError(f"{place}: macros make a line of {len(line)} characters")
+    return line
+
+
+def _included(reader: _Reader, path: Path, name: str, place: str) -> Path:
+    """The path of an included file: beside the first file, or else beside this one."""
+    name = name.replace("\\", "/")
+    for folder in (reader.folder, path.parent):
+        file = Path(folder, name)
+        if file.is_file():
+            return file.resolve()
+    raise ChoraleError(f"{place}: #include {shown(name)}: no such file")
+
+
+def _text(reader: _Reader, path: Path, asked: str) -> str:
+    """The text of a file; older ones are in Latin-1."""
+    where = f"{asked}: {path}" if asked else str(path)
+    try:
+        if not path.is_file():
+            raise ChoraleError(f"{where}: expected an SFZ file, got none or no file")
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1 - reader.size)
+    except OSError as error:
+        raise ChoraleError(f"{where}: can't be read ({error.strerror or error})") from error
+    reader.size += len(raw)
+    if reader.size > MOST_BYTES or re.search(rb"[\x00-\x08\x0e-\x1f]", raw):
+        raise ChoraleError(f"{where}: not an SFZ text file; is it another kind of file?")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _blank(comment: re.Match) -> str:
+    """What is left of a comment: its line breaks, so that lines keep their numbers."""
+    return " " + "\n" * comment[0].count("\n")
+
+
+def _note_text(reader: _Reader, text: str, place: str) -> None:
+    """Text that is neither header nor opcode is passed over, but not silently."""
+    if text.strip():
+        reader.warnings.append(f"{place}: not understood: {shown(text.strip())}")
