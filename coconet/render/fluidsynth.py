@@ -4,36 +4,43 @@ The temperament is sent as one message of the MIDI Tuning Standard (the scale
 and octave tuning of MIDI 1.0's addendum CA-021, one-byte form): whole cents
 from equal for each pitch class. FluidSynth itself floors pitches to whole
 cents, so nothing finer would be heard. Its own way of failing is quiet: a
-missing font is replaced by another, a truncated MIDI gives no sound, and the
-exit code is 0. So everything is checked before and after.
+missing font or program is replaced by another, a truncated MIDI gives no
+sound, and the exit code is 0. So everything is checked before and after.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import mido
 import numpy as np
 from midi2audio import FluidSynth
 
+from coconet.checks import number
 from coconet.errors import ChoraleError
-from coconet.render.audio import SAMPLE_RATE, check_sound, fit_length, read_sound, scratch_folder
-from coconet.render.performance import Performance
+from coconet.render.audio import read_sound, scratch_folder
+from coconet.render.channels import BLOCK, Pass, midi_passes
+from coconet.render.children import run_child
+from coconet.render.chunks import check_chunk
+from coconet.render.events import Performance
+from coconet.render.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS, parse_parts
+from coconet.render.presets import Presets
 from coconet.render.soundfonts import SoundFont, install_command
+from coconet.render.tape import CHANNELS, SAMPLE_RATE
 
-#: General MIDI programs of the instruments.
-PROGRAMS = {"piano": 0, "organ": 19}
-#: Channel 10 (9 from 0) plays drums.
-CHANNELS = tuple(channel for channel in range(16) if channel != 9)
-#: Ticks of a tenth of a millisecond.
-TICKS_PER_BEAT, MICROSECONDS_PER_BEAT = 5000, 500_000
-TICKS_PER_SECOND = TICKS_PER_BEAT * 1_000_000 // MICROSECONDS_PER_BEAT
+#: What FluidSynth is told at the time 0 sounds so many frames later.
+DELAY = BLOCK
 #: Sixteen voices stay within full scale, and float sound is levelled afterwards.
 GAIN = 0.5
+#: Seconds after its end in which a note is heard: so long the slowest instrument of
+#: FluidR3, the choir, takes to fall below -100 dBFS. The piano takes 0.7 s.
+RING = 2.5
 #: Seconds that FluidSynth may take: for itself, and for each second of sound.
 PATIENCE = (300.0, 10.0)
 
@@ -56,15 +63,23 @@ class SafeFluidSynth(FluidSynth):
     """midi2audio's FluidSynth that fails loudly, without reverb and chorus.
 
     Its parent ignores the exit code and plays another font where one is
-    missing; chorus would put the temperament out by 1.7 cents.
+    missing; chorus would put the temperament out by 1.7 cents. A user's own
+    FluidSynth configuration isn't read: it could change anything.
     """
 
-    def __init__(self, sound_font: Path | str, sample_rate: int = SAMPLE_RATE) -> None:
+    def __init__(
+        self, sound_font: Path | str, sample_rate: int = SAMPLE_RATE, *, gain: float = GAIN
+    ) -> None:
         fluidsynth_version()
         super().__init__(str(sound_font), sample_rate)
+        self.gain = number(gain, "gain", 0.01, 10)
 
-    def midi_to_audio(self, midi_file: Path | str, audio_file: Path | str) -> None:
+    def midi_to_audio(
+        self, midi_file: Path | str, audio_file: Path | str, *, seconds: float | None = None
+    ) -> None:
         """Render a MIDI file to a float WAV.
+
+        seconds : its length, which tells how long this may take; by default it is read
 
         Raises ChoraleError for a missing font or MIDI file, and where
         FluidSynth fails, complains, takes forever or writes nothing.
@@ -72,22 +87,19 @@ class SafeFluidSynth(FluidSynth):
         for file, kind in ((self.sound_font, "SoundFont"), (midi_file, "MIDI file")):
             if not Path(file).is_file():
                 raise ChoraleError(f"{file}: no such {kind}")
-        with mido.MidiFile(midi_file) as midi:
-            patience = PATIENCE[0] + PATIENCE[1] * midi.length
+        if seconds is None:
+            seconds = mido.MidiFile(midi_file).length
+        patience = PATIENCE[0] + PATIENCE[1] * seconds
         sound = Path(audio_file)
         sound.unlink(missing_ok=True)
-        command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", str(GAIN)]
+        command = ["fluidsynth", "-ni", "-q", "-f", os.devnull, "-R", "0", "-C", "0"]
+        command += ["-g", str(self.gain), "-z", "4096", "-o", "synth.polyphony=1024"]
+        # Only the programs that are played are loaded: 0.1 s saved of a large font.
+        command += ["-o", "synth.dynamic-sample-loading=1"]
         command += ["-O", "float", "-T", "wav", "-F", str(sound), "-r", str(self.sample_rate)]
         command += [self.sound_font, str(midi_file)]
         try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=patience,
-            )
+            done = run_child(command, patience=patience)
         except subprocess.TimeoutExpired as error:
             raise ChoraleError(f"FluidSynth didn't finish within {patience:.0f} s") from error
         complaints = [line for line in done.stderr.splitlines() if "error" in line.lower()]
@@ -100,18 +112,26 @@ class SafeFluidSynth(FluidSynth):
             raise ChoraleError(f"FluidSynth, {self.sound_font}: {reason.strip()}")
 
 
-def render_fluidsynth(
-    performance: Performance, *, instrument: str = "piano", soundfont: SoundFont | None = None
+def play_fluidsynth(
+    performance: Performance,
+    *,
+    instruments: object = DEFAULT_INSTRUMENT,
+    soundfont: SoundFont | None,
+    gain: float = GAIN,
 ) -> np.ndarray:
-    """Sound of a performance.
+    """Sound of a performance: an engine for `chunks.play_into`.
 
-    Each voice has a channel of its own, since on a shared one unisons cut each
-    other off. More than 15 voices are rendered in groups, and added.
+    Each voice has channels of its own, since on a shared one unisons cut each other off.
+    A note that is struck again while it sounds ends there. Levels move the velocity, so
+    that a SoundFont's timbre may change with them by as much as 6 dB would. Sample
+    shifts have no counterpart in FluidSynth and are passed over.
 
     Parameters
     ----------
-    instrument : 'piano' or 'organ', of the General MIDI set
-    soundfont : .sf2 or .sf3
+    instruments : such as 'organ' or 'choir,strings,strings,organ': what
+        `instruments.parse_parts` reads, without variants
+    soundfont : .sf2 or .sf3, which must have those programs
+    gain : FluidSynth's own, 0.01-10
 
     Returns
     -------
@@ -120,112 +140,83 @@ def render_fluidsynth(
     Raises
     ------
     ChoraleError
-        Without FluidSynth or a font, and where FluidSynth fails.
+        Without FluidSynth, a font, or a program in it; for a temperament of more than
+        12 pitch classes; where FluidSynth fails or a note is silent.
     """
-    if instrument not in PROGRAMS:
-        raise ChoraleError(f"instrument {instrument!r}: expected one of {', '.join(PROGRAMS)}")
     fluidsynth_version()
     if soundfont is None:
         raise ChoraleError(f"FluidSynth needs a SoundFont: {install_command('fluid-soundfont-gm')}")
-    engine, name = SafeFluidSynth(soundfont.path), f"FluidSynth, {soundfont.path}"
-    groups = np.array_split(np.arange(performance.voices), -(-performance.voices // len(CHANNELS)))
-    total = np.zeros((round(performance.seconds * SAMPLE_RATE), 2), np.float32)
-    for voices in groups:
-        if not np.isin(performance.notes["voice"], voices).any():
-            continue
+    chosen = programs_of(instruments, performance.voices)
+    font = Presets(soundfont)
+    check_programs(font, chosen)
+    name = f"FluidSynth, {soundfont.path}"
+    engine = SafeFluidSynth(soundfont.path, gain=gain)
+    total = np.zeros((round(performance.seconds * SAMPLE_RATE), CHANNELS), np.float32)
+    for run in midi_passes(performance, programs=chosen):
+        check_keys(font, run, np.array(chosen)[performance.notes["voice"][run.rows]])
         with scratch_folder() as folder:
             midi, sound = folder / "performance.mid", folder / "sound.wav"
-            midi_of(performance, program=PROGRAMS[instrument], voices=voices).save(midi)
-            engine.midi_to_audio(midi, sound)
+            run.midi.save(midi)
+            engine.midi_to_audio(midi, sound, seconds=performance.seconds)
             samples, _ = read_sound(sound)
-        samples = samples[: len(total)]  # FluidSynth goes on for two seconds more
-        check_sound(samples, performance.seconds, name=name)
-        total += fit_length(samples, performance.seconds)
-    check_sound(total, performance.seconds, name=name, spans=performance.spans)
+        samples = samples[DELAY:][: len(total)]  # FluidSynth goes on for two seconds more
+        if len(samples) < len(total):
+            raise ChoraleError(
+                f"{name}: expected {performance.seconds:.2f} s of sound, "
+                f"got {len(samples) / SAMPLE_RATE:.2f} s"
+            )
+        own = performance.notes[run.rows]
+        own["velocity"], own["level"] = run.velocities, 0.0  # as loud as this pass has them
+        check_chunk(samples, Performance(own, performance.seconds, performance.voices), name=name)
+        total += samples * np.float32(10 ** (run.level / 20))
     return total
 
 
-def midi_of(
-    performance: Performance, *, program: int = 0, voices: np.ndarray | None = None
-) -> mido.MidiFile:
-    """A performance as a MIDI file for a synthesiser: timed in seconds, tempered, panned.
+def programs_of(instruments: object, voices: int) -> list[int]:
+    """General MIDI programs, 0-127, one a voice.
 
-    Parameters
-    ----------
-    program : General MIDI program, 0-127
-    voices : at most 15 rows; all of them by default
-
-    Raises
-    ------
-    ChoraleError
-        For a temperament of more than 12 pitch classes.
+    Raises ChoraleError for what `instruments.parse_parts` refuses, for a variant, and for
+    an instrument that only Csound has.
     """
-    rows = np.arange(performance.voices) if voices is None else np.asarray(voices)
-    keys, cents = octave_tuning(performance.notes["hz"])
-    channels = dict(zip(rows.tolist(), CHANNELS, strict=False))
-    end = round(performance.seconds * TICKS_PER_SECOND)
-    # At one tick: set-up first, then notes that end, then notes that begin.
-    timed = [(0, 0, mido.MetaMessage("set_tempo", tempo=MICROSECONDS_PER_BEAT))]
-    timed.append((0, 0, octave_message(cents)))
-    for channel in channels.values():
-        timed.append((0, 0, mido.Message("program_change", channel=channel, program=program)))
-    for note, key in zip(performance.notes, keys.tolist(), strict=True):
-        if int(note["voice"]) not in channels:
-            continue
-        channel = channels[int(note["voice"])]
-        start = round(note["start"] * TICKS_PER_SECOND)
-        stop = max(start + 1, round((note["start"] + note["duration"]) * TICKS_PER_SECOND))
-        pan = round(float(note["pan"]) * 127)
-        velocity = int(note["velocity"])
-        timed += [
-            (start, 2, mido.Message("control_change", channel=channel, control=10, value=pan)),
-            (start, 3, mido.Message("note_on", channel=channel, note=key, velocity=velocity)),
-            (stop, 1, mido.Message("note_off", channel=channel, note=key)),
-        ]
-    timed.append((end, 4, mido.MetaMessage("end_of_track")))
-    track = mido.MidiTrack()
-    now = 0
-    for tick, _, message in sorted(timed, key=lambda item: item[:2]):
-        track.append(message.copy(time=tick - now))
-        now = tick
-    return mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT, tracks=[track])
-
-
-def octave_tuning(hz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The MIDI keys nearest to some frequencies, and one deviation a pitch class.
-
-    Parameters
-    ----------
-    hz : float array, shape=(notes,)
-
-    Returns
-    -------
-    keys : int array, shape=(notes,)
-    cents : float array, shape=(12,), cents from equal for C, C# … B; 0 where unused
-
-    Raises
-    ------
-    ChoraleError
-        Where one pitch class needs two deviations, or a key lies outside MIDI's.
-    """
-    pitches = 69 + 12 * np.log2(hz / 440)
-    keys = np.rint(pitches).astype(int)
-    if ((keys < 0) | (keys > 127)).any():
-        raise ChoraleError("FluidSynth: a frequency lies outside MIDI's keys 0-127")
-    away = 100 * (pitches - keys)
-    cents = np.zeros(12)
-    for degree in np.unique(keys % 12):
-        found = away[keys % 12 == degree]
-        if np.ptp(found) > 1:
+    parts = parse_parts(instruments, voices)
+    for part in parts:
+        if part.instrument.program is None:
+            raise ChoraleError(f"FluidSynth can't play {part}: render it with Csound")
+        if part.variant:
             raise ChoraleError(
-                "FluidSynth can tune 12 notes to the octave, and this performance needs more: "
-                "render it with Csound"
+                f"FluidSynth has no {part}, only {part.instrument.name}: choose that, or render "
+                "it with Csound"
             )
-        cents[degree] = found.mean()
-    return keys, cents
+    return [part.instrument.program for part in parts]
 
 
-def octave_message(cents: np.ndarray) -> mido.Message:
-    """The real-time octave tuning message, one-byte form: 64 + whole cents, C to B."""
-    head = [0x7F, 0x7F, 0x08, 0x08, 0x03, 0x7F, 0x7F]
-    return mido.Message("sysex", data=head + [64 + round(float(value)) for value in cents])
+def check_programs(font: Presets, programs: Sequence[int]) -> None:
+    """Check that a SoundFont has some General MIDI programs.
+
+    FluidSynth plays another one without a word where one is missing, mostly the piano.
+    """
+    names = {known.program: known.name for known in INSTRUMENTS.values()}
+    for program in programs:
+        if (0, program) not in font.names:
+            there = [name for number, name in names.items() if (0, number) in font.names]
+            choices = f"choose {' or '.join(there)}, or another font" if there else "use another"
+            raise ChoraleError(
+                f"{font.path}: has no {names.get(program, 'instrument')} (General MIDI program "
+                f"{program + 1}); {choices}: {install_command('fluid-soundfont-gm')}"
+            )
+
+
+def check_keys(font: Presets, run: Pass, programs: np.ndarray) -> None:
+    """Check that a SoundFont sounds each note of a pass, among others too.
+
+    programs : int array: General MIDI program of each note
+    """
+    for program in np.unique(programs):
+        own = np.flatnonzero(programs == program)
+        heard = font.sounding(int(program))[run.keys[own], run.velocities[own]]
+        for note in own[~heard][:1]:
+            raise ChoraleError(
+                f"{font.path}: {font.names[0, int(program)]}: key {run.keys[note]} at velocity "
+                f"{run.velocities[note]} is silent in this SoundFont; transpose the piece, or use "
+                f"another: {install_command('fluid-soundfont-gm')}"
+            )
