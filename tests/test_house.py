@@ -218,7 +218,7 @@ def test_imports_go_down(path):
 
 def test_only_one_module_knows_ctcsound():
     knowing = {path for path in MODULES if "ctcsound" in "".join(map(str, imports_of(path)[1:]))}
-    assert knowing == {"render/csound.py"}
+    assert knowing == {"render/csound_process.py"}
 
 
 @pytest.mark.parametrize("name", LIGHT)

@@ -1,4 +1,4 @@
-"""Commands that make music: infill, render."""
+"""The command that makes music of a marked chorale: infill."""
 
 from __future__ import annotations
 
@@ -61,35 +61,6 @@ def infill(options: argparse.Namespace) -> int:
         )
         tell_files(files)
     print(f"done in {time.monotonic() - began:.1f} s")
-    return 0
-
-
-def render(options: argparse.Namespace) -> int:
-    """Make a sound file of a chorale."""
-    from coconet.render import render as make_sound
-    from coconet.theory import NAMES, parse_tonic
-
-    chorale, _, notes = read_source(options.source)
-    began = time.monotonic()
-    made = make_sound(
-        chorale,
-        options.out,
-        synth=options.synth,
-        instrument=options.instrument,
-        tuning=options.tuning,
-        tonic=None if options.tonic is None else parse_tonic(options.tonic),
-        tempo=options.tempo,
-        soundfont=options.soundfont,
-        level=options.level,
-        force=options.force,
-    )
-    tell([*notes, *made.warnings])
-    font = f" ({made.soundfont.name})" if made.soundfont else ""
-    print(
-        f"{made.path}: {made.seconds:.1f} s, peak {made.peak:.1f} dBFS, {made.synth} "
-        f"{made.instrument}{font}, {made.tuning} on {NAMES[made.tonic]}, "
-        f"in {time.monotonic() - began:.1f} s"
-    )
     return 0
 
 

@@ -6,7 +6,7 @@ Only argparse and names are imported here, so that `--help` is quick.
 from __future__ import annotations
 
 from coconet import __version__
-from coconet.options import learning, making, telling
+from coconet.options import learning, making, sounding, telling
 from coconet.options.common import USAGE_ERROR, Parser
 
 __all__ = ["USAGE_ERROR", "Parser", "build_parser"]
@@ -24,7 +24,8 @@ def build_parser() -> Parser:
         making.add_generate,
         making.add_replace,
         making.add_chain,
-        making.add_render,
+        sounding.add_render,
+        sounding.add_purity,
         telling.add_info,
         telling.add_report,
         learning.add_train,

@@ -161,24 +161,3 @@ def add_chain(commands: argparse._SubParsersAction) -> None:
     )
     add_facts(parser)
     add_outputs(parser)
-
-
-def add_render(commands: argparse._SubParsersAction) -> None:
-    parser = add_command(commands, "render", "make a sound file of a chorale", module="music")
-    parser.add_argument("source", metavar="IN", help=SOURCE)
-    parser.add_argument("--out", required=True, metavar="X.wav", help=".wav, .flac or .mp3")
-    parser.add_argument("--synth", choices=("csound", "fluidsynth"), help="the first that works")
-    parser.add_argument("--instrument", choices=("piano", "organ"), help="the first that works")
-    parser.add_argument(
-        "--tuning",
-        default="secor-victorian",
-        metavar="FILE.scl",
-        help="or 'equal' (secor-victorian)",
-    )
-    parser.add_argument("--tonic", metavar="F", help="degree 0 of the tuning; the chorale's own")
-    parser.add_argument("--tempo", type=float, help="quarter notes a minute; the chorale's own")
-    parser.add_argument("--soundfont", metavar="FILE.sf2", help="the best one found")
-    parser.add_argument(
-        "--level", default="peak:-1", help="loudest sample in dBFS, such as peak:-6 (peak:-1)"
-    )
-    parser.add_argument("--force", action="store_true", help="replace an existing file")

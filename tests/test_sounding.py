@@ -1,0 +1,197 @@
+"""The commands on sound and tuning: render, purity."""
+
+import csv
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+from recordings import sine
+
+from coconet.chorale import Chorale, save_chorale
+from coconet.cli import main
+from coconet.corpus import crop, load_corpus
+from coconet.render import available_sound
+from coconet.render.event_files import load_events
+
+WORKS = {(way.synth, way.instrument) for way in available_sound() if way.works}
+CSOUND = pytest.mark.skipif(("csound", "organ") not in WORKS, reason="no Csound here")
+#: Quick to play.
+ORGAN = ("--instrument", "organ", "--hall", "none")
+
+
+@pytest.fixture(scope="module")
+def piece(tmp_path_factory):
+    chorale = next(c for c in load_corpus("demo") if c.bwv == "373")
+    return save_chorale(crop(chorale, (0, 32)), tmp_path_factory.mktemp("piece") / "piece.npy")
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    return code, capsys.readouterr()
+
+
+def refused(capsys, *arguments):
+    """The one line with which a command refuses."""
+    try:
+        code, said = run(capsys, *arguments)
+    except SystemExit as stop:
+        code, said = stop.code, capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if not line.startswith("note: ")]
+    assert (code, len(lines)) == (2, 1), said.err
+    return lines[0]
+
+
+@CSOUND
+def test_render_writes_all_that_is_asked_for(piece, tmp_path, capsys):
+    names = ("a.flac", "a.csv", "b.csv", "a.csd", "a.png")
+    out, events, pfields, csd, picture = (tmp_path / name for name in names)
+    code, said = run(
+        capsys, "render", piece, "--out", out, "--instrument", "choir,strings,strings,organ",
+        "--style", "original", "--tuning", "adaptive", "--limit", 12, "--seed", 4,
+        "--hall", "church:wet=0.4", "--level", "lufs:-20", "--encoding", 24, "--trim",
+        "--events", events, "--pfields", pfields, "--csd", csd, "--picture", picture,
+    )  # fmt: skip
+    assert code == 0, said.err
+    for word in ("-20.0 LUFS", "choir, strings, organ", "adaptive just", "challenging", "trimmed"):
+        assert word in said.out
+    assert soundfile.info(out).subtype == "PCM_24"
+    notes = load_events(events).notes
+    rows = list(csv.reader(pfields.open()))
+    assert len(rows) == len(notes) + 1 and len(rows[0]) == 16
+    assert "instr choir" in csd.read_text() and "limit 12" in csd.read_text()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@CSOUND
+def test_events_are_rendered_again_to_the_same_sound(piece, tmp_path, capsys):
+    first, second, events = (tmp_path / name for name in ("a.wav", "b.wav", "a.csv"))
+    options = (*ORGAN, "--encoding", "float")
+    made = ("--tuning", "vallotti", "--tonic", "G", "--reference", 415, "--tempo", "0:90,16:60")
+    assert run(capsys, "render", piece, "--out", first, *made, *options, "--events", events)[0] == 0
+    assert run(capsys, "render", events, "--out", second, *options)[0] == 0
+    assert np.array_equal(soundfile.read(first)[0], soundfile.read(second)[0])
+    assert "--tempo" in refused(capsys, "render", events, "--out", tmp_path / "c.wav", "--tempo", 9)
+
+
+@CSOUND
+@pytest.mark.skipif(shutil.which("csound") is None, reason="no program csound here")
+def test_a_csd_sounds_the_same_in_the_program_csound(piece, tmp_path, capsys):
+    for name, hz in (("A2", 110.0), ("A3", 220.0), ("A4", 440.0)):
+        sine(tmp_path / "own" / f"{name}.wav", hz)
+    for name, options in (("organ", ORGAN), ("own", ("--samples", tmp_path / "own"))):
+        csd, ours, theirs = (tmp_path / f"{name}.{kind}" for kind in ("csd", "wav", "theirs.wav"))
+        code, said = run(
+            capsys, "render", piece, "--out", ours, *options, "--hall", "none", "--csd", csd,
+            "--encoding", "float", "--level", "peak:-1",
+        )  # fmt: skip
+        assert code == 0, said.err
+        subprocess.run(["csound", "-o", theirs, csd], check=True, capture_output=True, cwd=tmp_path)
+        mine, other = soundfile.read(ours)[0], soundfile.read(theirs)[0]
+        other = other[: len(mine)]
+        # Ours was brought to a peak of -1 dBFS.
+        scale = np.abs(mine).max() / np.abs(other).max()
+        assert np.abs(mine - scale * other)[:-22050].max() < 1e-5
+
+
+@CSOUND
+def test_samples_of_ones_own_are_counted(piece, tmp_path, capsys):
+    for name, hz in (("C3", 130.81), ("C4", 261.63), ("C5", 523.25), ("C8", 4186.0)):
+        sine(tmp_path / "own" / f"{name}.wav", hz)
+    code, said = run(
+        capsys, "render", piece, "--out", tmp_path / "a.wav", "--samples", tmp_path / "own",
+        "--samples-used", tmp_path / "used.csv",
+    )  # fmt: skip
+    assert code == 0, said.err
+    assert "3 of 4 samples played" in said.out and "C8.wav" in said.out
+    rows = list(csv.DictReader((tmp_path / "used.csv").open()))
+    assert sum(int(row["notes"]) for row in rows) > 30 and rows[-1]["notes"] == "0"
+
+
+@CSOUND
+def test_a_long_piece_says_its_size_first(tmp_path, capsys, monkeypatch):
+    piece = save_chorale(Chorale(np.full((1, 1800), 60), tempo=5), tmp_path / "long.npy")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10**9})())
+    out = tmp_path / "a.wav"
+    code, said = run(capsys, "render", piece, "--out", out, *ORGAN)
+    assert code == 2 and not out.exists()
+    first, second = said.err.splitlines()[-2:]
+    assert "of sound" in first and "GB of temporary files" in first
+    assert "GB are needed, 1.0 GB are free" in second
+
+
+def test_the_list_names_everything(capsys):
+    code, said = run(capsys, "render", "--list")
+    assert code == 0
+    for word in ("organ:plenum", "werckmeister-3", "adaptive", "original", "church", "samples"):
+        assert word in said.out
+
+
+@CSOUND
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "expected IN and --out"),
+        (("IN",), "expected IN and --out"),
+        (("IN", "--out", "a.txt"), "ends in"),
+        (("IN", "--out", "a.wav", "--csd", "a.txt"), "--csd: expected a name that ends in .csd"),
+        (("IN", "--out", "a.wav", "--picture", "a.wav"), "--picture: expected a name"),
+        (("IN", "--out", "a.wav", "--events", "a.csv", "--pfields", "a.csv"), "got it twice"),
+        (("IN", "--out", "a.wav", "--samples-used", "a.csv"), "expected --samples"),
+        (("IN", "--out", "a.wav", "--csd", "a.csd", "--synth", "fluidsynth"), "for Csound"),
+        (("IN", "--out", "a.wav", "--tempo", "fast"), "--tempo: expected a number"),
+        (("IN", "--out", "a.wav", "--tempo", "0:60,8"), "step:tempo pairs"),
+        (("IN", "--out", "a.wav", "--tempo", "0:60,8:nan"), "--tempo: expected a number"),
+        (("IN", "--out", "a.wav", "--levels", "soprano:loud"), "--levels: expected a number"),
+        (("IN", "--out", "a.wav", "--levels", "treble:3"), "treble"),
+        (("IN", "--out", "a.wav", "--levels", "alto:3,alto:4"), "alto has two"),
+        (("IN", "--out", "a.wav", "--levels", "1,2"), "levels"),
+        (("IN", "--out", "a.wav", "--stage", "0.5,2,0,0"), "stage"),
+        (("IN", "--out", "a.wav", "--stage", "left"), "spread or random"),
+        (("IN", "--out", "a.wav", "--glide", "-1"), "glide"),
+        (("IN", "--out", "a.wav", "--hall", "church:wet=2"), "wet"),
+        (("IN", "--out", "a.wav", "--tonic", "H#"), "tonic"),
+        (("IN", "--out", "a.wav", "--keyboard", "none.kbm"), "none.kbm"),
+        (("IN", "--out", "a.wav", "--instrument", "organ:loud"), "organ:plenum"),
+        (("none.csv", "--out", "a.wav"), "none.csv"),
+    ],
+)
+def test_bad_options_are_one_line_and_write_nothing(
+    piece, tmp_path, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    line = refused(capsys, "render", *(piece if word == "IN" else word for word in arguments))
+    assert message in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_purity_tells_temperaments_and_chords(piece, tmp_path, capsys):
+    code, said = run(capsys, "purity", piece, "--csv", tmp_path / "a.csv")
+    assert code == 0, said.err
+    rows = {row["tuning"]: row for row in csv.DictReader((tmp_path / "a.csv").open())}
+    assert {"equal", "vallotti", "adaptive"} <= rows.keys()
+    assert all(name in said.out for name in rows)
+    picture = tmp_path / "a.png"
+    code, said = run(
+        capsys, "purity", piece, "--tunings", "equal, adaptive", "--chords", "--tonic", "D",
+        "--picture", picture,
+    )  # fmt: skip
+    assert code == 0 and "400.0 700.0" in said.out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--tunings", "nowhere"), "no such tuning"),
+        (("--tunings", "equal,,vallotti"), "--tunings: expected names"),
+        (("--tonic", "X"), "tonic"),
+        (("--picture", "a.gif"), "ends in"),
+        (("--tunings", "adaptive", "--picture", "a.png"), "at least one"),
+    ],
+)
+def test_purity_refuses(piece, tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, "purity", piece, *arguments)
+    assert list(tmp_path.iterdir()) == []
