@@ -11,6 +11,7 @@ the other, as one voice to a part; sixteen voices are four of them at once.
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import subprocess
@@ -109,7 +110,7 @@ def parts() -> None:
             mark("hall and level")
             write_sound(scratch / "a.wav", finished.tape)
             mark("the file")
-        for (_, before), (name, after) in zip(marks, marks[1:], strict=False):
+        for (_, before), (name, after) in itertools.pairwise(marks):
             rows.setdefault(name, []).append(after - before)
     for name, seconds in rows.items():
         print(f"{name:28}" + "".join(f"{second:10.2f}" for second in seconds))

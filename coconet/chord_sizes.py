@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coconet.checks import whole
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
 from coconet.grid import REST, STEPS_PER_QUARTER
 from coconet.purity import (
-    JUST,
+    CONSONANCES,
     AnyTuning,
     cents_text,
     csv_text,
@@ -69,13 +70,23 @@ def chord_sizes(
 ) -> tuple[ChordSize, ...]:
     """Every chord of a piece, the longest first, and its size under each temperament.
 
-    Chords of two or more pitch classes, in any inversion. Parameters and errors are those
-    of `purity.piece_purity`.
+    Chords of two or more pitch classes, in any inversion, as long as they are written.
+
+    Parameters
+    ----------
+    tunings, tonic : as for `purity.piece_purity`
+
+    Raises ChoraleError as `purity.piece_purity` does.
+
+    >>> [found] = chord_sizes(Chorale(np.full((3, 4), [[67], [64], [60]])), "pythagorean")
+    >>> found.name, found.quarters, np.round(found.sizes[0], 3).tolist()
+    ('C', 1.0, [407.82, 701.955])
     """
     classes = sung_classes(chorale) > 0
     codes = classes @ (1 << np.arange(12))
-    known = offsets_of(chorale, tunings, tonic)
-    names = tuple(name for name, _, _ in known)
+    offsets = offsets_of(chorale, tunings, tonic)
+    names = tuple(name for name, _, _ in offsets)
+    known = [_Offsets(cents) for _, _, cents in offsets]
     chords = []
     for code in np.unique(codes):
         notes = np.flatnonzero(code >> np.arange(12) & 1)
@@ -85,17 +96,12 @@ def chord_sizes(
         name, root = _named(notes, chorale, at)
         semitones = np.sort((notes - root) % 12)[1:]
         above = (root + semitones) % 12
-        sizes, deviations = [], []
-        for _, _, cents in known:
-            here = np.broadcast_to(cents, (chorale.steps, 12))[at]
-            sizes.append((here[:, above] - here[:, [root]]).mean(0) + 100 * semitones)
-            away = [
-                np.abs(deviations_from_just(here, k))[:, note].mean()
-                for k in JUST
-                for note in notes
-                if (note + k) % 12 in notes
-            ]
-            deviations.append(float(np.mean(away)) if away else float("nan"))
+        judged = [
+            (row, note)
+            for row, wide in enumerate(CONSONANCES)
+            for note in notes.tolist()
+            if (note + wide) % 12 in notes
+        ]
         chords.append(
             ChordSize(
                 name,
@@ -103,11 +109,37 @@ def chord_sizes(
                 tuple(semitones.tolist()),
                 len(at) / STEPS_PER_QUARTER,
                 names,
-                tuple(tuple(row.tolist()) for row in sizes),
-                tuple(deviations),
+                tuple(tuple(each.sizes(at, root, above).tolist()) for each in known),
+                tuple(each.deviation(at, judged) for each in known),
             )
         )
     return tuple(sorted(chords, key=lambda chord: (-chord.quarters, chord.name)))
+
+
+class _Offsets:
+    """A tuning's offsets, shape=(12,), or (steps, 12) where they move, and its intervals."""
+
+    def __init__(self, cents: np.ndarray) -> None:
+        self._cents = np.atleast_2d(cents)
+        self._away = np.abs(
+            np.stack([deviations_from_just(self._cents, wide) for wide in CONSONANCES], axis=1)
+        )  # steps or one, intervals, pitch classes
+
+    def sizes(self, at: np.ndarray, root: int, above: np.ndarray) -> np.ndarray:
+        """Cents of some pitch classes above a root, their mean over the steps `at`."""
+        here = self._here(self._cents, at)
+        return (here[:, above] - here[:, [root]]).mean(0) + 100 * ((above - root) % 12)
+
+    def deviation(self, at: np.ndarray, judged: list[tuple[int, int]]) -> float:
+        """Mean distance from just of (interval, pitch class) at some steps; NaN for none."""
+        if not judged:
+            return float("nan")
+        rows, notes = zip(*judged, strict=True)
+        return float(self._here(self._away, at)[:, rows, notes].mean())
+
+    @staticmethod
+    def _here(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return values[at] if len(values) > 1 else values
 
 
 def chord_table(chords: Sequence[ChordSize], title: str = "", *, most: int = 20) -> Table:
@@ -115,6 +147,7 @@ def chord_table(chords: Sequence[ChordSize], title: str = "", *, most: int = 20)
 
     most : so many chords, the longest
     """
+    whole(most, "most", 1)
     if not chords:
         raise ChoraleError("chords: expected at least one; does the piece have one voice only?")
     rows = [
@@ -143,7 +176,7 @@ def chord_csv(chords: Sequence[ChordSize]) -> str:
     for chord in chords:
         for tuning, sizes, away in zip(chord.tunings, chord.sizes, chord.deviations, strict=True):
             for semitones, size in zip(chord.semitones, sizes, strict=True):
-                just = just_cents(semitones) if semitones in JUST else ""
+                just = just_cents(semitones) if semitones in CONSONANCES else ""
                 told = "" if np.isnan(away) else away
                 root = NAMES[chord.root]
                 rows.append((chord.name, root, chord.quarters, tuning, semitones, size, just, told))

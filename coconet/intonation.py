@@ -23,6 +23,11 @@ average, where the temperament wants it, or the notes just heard: so a chord of 
 and fifths that agree is exactly pure. Hermode tuning (Werner Mohrlok, 2003) sets a
 chord's height in the same way.
 
+Intervals are told apart by semitones alone: an augmented second is tuned as a minor
+third, a diminished fourth as a major one. And what is held may already stand a comma
+from where a new chord wants it: then what begins settles in between, and that chord may
+be less pure than in a temperament, half a comma at its fifths.
+
 Pure intervals don't add up: I-vi-ii-V-I over held common notes ends a comma, 21.5 cents,
 lower than it began. Two things keep the piece from sinking: a limit that no note passes,
 and a spring from every note that begins to its place in the temperament, which stiffens
@@ -53,6 +58,8 @@ from coconet.tuning import (
 
 #: How lists of tunings call it.
 ADAPTIVE = "adaptive"
+#: The tonic of the major key with the same signature.
+RELATIVE = "relative"
 #: The just intervals by semitones, as ratios; an interval and its complement make an
 #: octave. A tritone has no one size (45/32 or 64/45), so that half an octave stands for it.
 JUST = {1: (16, 15), 2: (9, 8), 3: (6, 5), 4: (5, 4), 5: (4, 3), 7: (3, 2), 8: (8, 5),
@@ -62,6 +69,8 @@ STRENGTHS = {7: 2.0, 5: 2.0, 3: 1.0, 4: 1.0, 8: 1.0, 9: 1.0}
 DISSONANT = 0.001
 #: Cents that no note may lie from the temperament by default: a comma and a little more.
 LIMIT = 25.0
+#: The stiffest spring to the temperament that may be asked for: no chord bends it.
+STIFFEST = 1000
 #: How far a chord's height follows the notes just heard, by default.
 MEMORY = 0.5
 #: The spring to the temperament as what is held reaches the limit, and the power with which
@@ -163,8 +172,8 @@ def adapt(
         keyboard mapping puts it, else the chorale's tonic
     limit : no note lies farther than this from the temperament, in cents, 0 or more;
         0 is the temperament itself, `math.inf` lets the piece drift
-    lean : strength of the spring from a note that begins, while others are held, to its
-        place in the temperament, near the limit or not; 1 is as strong as a third's
+    lean : strength, 0-1000, of the spring from a note that begins, while others are held,
+        to its place in the temperament, near the limit or not; 1 is as strong as a third's
     memory : how far a chord's height, where nothing is held, follows notes that have just
         been heard, 0-1; the rest follows the temperament
 
@@ -183,7 +192,7 @@ def adapt(
     [1.955, -13.686, 0.0]
     """
     cents = math.inf if limit == math.inf else number(limit, "limit", 0)
-    pull, follow = number(lean, "lean", 0), share_of(memory, "memory")
+    pull, follow = number(lean, "lean", 0, STIFFEST), share_of(memory, "memory")
     if not isinstance(chorale, Chorale):
         raise ChoraleError(f"expected a Chorale, got {shown(chorale)}")
     base_tuning = load_tuning(tuning)
@@ -202,8 +211,17 @@ def tonic_of(chorale: Chorale, tuning: Tuning, tonic: int | str | None = None) -
     """The pitch class on which a temperament stands for a chorale.
 
     That which is asked for; else where the keyboard mapping puts it; else the chorale's
-    tonic. Raises ChoraleError for a tonic that doesn't exist.
+    tonic. 'relative' is the tonic of the major key with the same signature: a minor
+    piece's chords are purer there, since it is a temperament's best key that is major.
+    Raises ChoraleError for a tonic that doesn't exist.
+
+    >>> piece = Chorale([[60, 63]], tonic=9, mode="minor")
+    >>> equal = load_tuning("equal")
+    >>> tonic_of(piece, equal), tonic_of(piece, equal, "relative"), tonic_of(piece, equal, "Bb")
+    (9, 0, 10)
     """
+    if isinstance(tonic, str) and tonic == RELATIVE:
+        return (chorale.tonic + 3 * (chorale.mode == "minor")) % 12
     if tonic is not None:
         return parse_pitch_class(tonic)
     return chorale.tonic if tuning.tonic is None else tuning.tonic

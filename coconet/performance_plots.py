@@ -176,10 +176,15 @@ def _colours(voices: np.ndarray) -> np.ndarray:
 
 
 def _draw_seconds(ax: Axes, performance: Performance) -> None:
-    """The axis across: minutes and seconds."""
+    """The axis across, as long as the performance."""
     ax.set_xlim(0, performance.seconds)
+    label_seconds(ax)
+    plain(ax)
+
+
+def label_seconds(ax: Axes) -> None:
+    """Label the axis across, which is in seconds, in minutes and seconds."""
     ax.set_xlabel("minutes and seconds")
     ax.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 1.5, 2, 3, 6, 10], integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda second, _: clock(second)))
     ax.set_axisbelow(True)
-    plain(ax)

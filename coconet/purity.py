@@ -3,11 +3,12 @@
 Conventions
 -----------
 A **deviation** is how much wider than just an interval is, in cents: negative where it
-is too narrow. Just are the ratios of `JUST`: fifths 3/2, major thirds 5/4 and minor
+is too narrow. Just are the ratios of `CONSONANCES`: fifths 3/2, major thirds 5/4 and minor
 thirds 6/5, and fourths and sixths with them, since a fourth is as far from 4/3 as its
 fifth from 3/2, only the other way. Octaves are left out, and so are all dissonances:
 seconds, sevenths and tritones have no one size at which they stop beating. Intervals are
-reduced to the octave. Where a number is told of each pitch class, the interval above it
+reduced to the octave, and told apart by semitones alone: an augmented second counts as
+a minor third. Where a number is told of each pitch class, the interval above it
 is meant, from C up.
 """
 
@@ -21,19 +22,19 @@ from pathlib import Path
 
 import numpy as np
 
-from coconet.checks import choice
+from coconet.checks import choice, number
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError, shown
 from coconet.grid import REST, items_of
-from coconet.intonation import ADAPTIVE, Adapted, adapt, tonic_of
+from coconet.intonation import ADAPTIVE, JUST, Adapted, adapt, tonic_of
 from coconet.metrics import TRIADS
 from coconet.surprise import place_of
 from coconet.tables import Table
 from coconet.theory import NAMES, pitch_name
 from coconet.tuning import OCTAVE, Tuning, load_tuning, tuning_names
 
-#: The consonances that are judged, by semitones: their ratios.
-JUST = {3: (6, 5), 4: (5, 4), 7: (3, 2)}
+#: The consonances that are judged, by semitones: their just ratios.
+CONSONANCES = {semitones: JUST[semitones] for semitones in (3, 4, 7)}
 #: Pitch classes around the circle of fifths, from C.
 CIRCLE = tuple(7 * place % 12 for place in range(12))
 #: An interval this close to just counts as pure, in cents: about what an ear tells apart.
@@ -52,9 +53,9 @@ def just_cents(semitones: int) -> float:
     >>> round(just_cents(4), 3)
     386.314
     """
-    if semitones not in JUST:
+    if semitones not in CONSONANCES:
         raise ChoraleError(f"interval: expected 3, 4 or 7 semitones, got {shown(semitones)}")
-    numerator, denominator = JUST[semitones]
+    numerator, denominator = CONSONANCES[semitones]
     return OCTAVE * float(np.log2(numerator / denominator))
 
 
@@ -115,7 +116,7 @@ def beat_rate(low: float, high: float, semitones: int) -> float:
     10.38
     """
     just_cents(semitones)
-    numerator, denominator = JUST[semitones]
+    numerator, denominator = CONSONANCES[semitones]
     return denominator * high - numerator * low
 
 
@@ -140,7 +141,7 @@ def key_purity(
     """
     choice(triads, "triads", ("tonic", "primary"))
     cents = load_tuning(tuning).deviations(tonic)
-    away = {semitones: np.abs(deviations_from_just(cents, semitones)) for semitones in JUST}
+    away = {semitones: np.abs(deviations_from_just(cents, semitones)) for semitones in CONSONANCES}
     impure = np.zeros((2, 12))
     for kind in (0, 1):
         _, third, fifth = TRIADS[kind]
@@ -188,8 +189,8 @@ class Purity:
     ----------
     tuning : its name; tonic : pitch class on which it stands
     major_thirds, minor_thirds, fifths, overall : the mean deviation, without its sign, of
-        all that sound, by time and voices, in cents; sixths and fourths count with the
-        thirds and fifths that they complete
+        all that sound, by time and pairs of voices, in cents; sixths and fourths count with
+        the thirds and fifths that they complete
     pure : share of the intervals' time within 5 cents of just, 0-1
     worst : the least pure chord, or None where no interval is judged
     """
@@ -209,6 +210,7 @@ def piece_purity(
     tunings: Iterable[AnyTuning] | AnyTuning | None = None,
     *,
     tonic: int | str | None = None,
+    seconds: np.ndarray | Sequence[float] | None = None,
 ) -> tuple[Purity, ...]:
     """How pure the chords of a piece are in one temperament or several.
 
@@ -222,6 +224,8 @@ def piece_purity(
         and 'adaptive'
     tonic : on which the temperaments stand; by default the chorale's tonic, but where
         a keyboard mapping says otherwise
+    seconds : how long each step sounds, shape=(steps,), such as `np.diff(performance.times)`
+        for a piece that slows down; by default all are as long
 
     Returns
     -------
@@ -230,16 +234,19 @@ def piece_purity(
     Raises
     ------
     ChoraleError
-        For what `load_tuning` refuses, and a piece adapted from another grid.
+        For what `load_tuning` refuses, a piece adapted from another grid, and steps that
+        aren't all finite and above 0 seconds.
 
     >>> [row] = piece_purity(Chorale(np.full((3, 4), [[67], [64], [60]])), "equal")
     >>> round(row.major_thirds, 2), round(row.fifths, 2), round(row.pure, 2)
     (13.69, 1.96, 0.33)
     """
-    counts = _pairs(sung_classes(chorale))
+    pairs = _pairs(sung_classes(chorale))
+    lengths = _lengths(seconds, chorale.steps)
+    counts = {semitones: lengths[:, None] * pairs[semitones] for semitones in CONSONANCES}
     rows = []
     for name, place, cents in offsets_of(chorale, tunings, tonic):
-        away = {k: np.abs(deviations_from_just(cents, k)) for k in JUST}
+        away = {k: np.abs(deviations_from_just(cents, k)) for k in CONSONANCES}
         rows.append(_purity(chorale, name, place, cents, counts, away))
     return tuple(rows)
 
@@ -258,9 +265,9 @@ def purity_table(rows: Sequence[Purity], title: str = "") -> Table:
         for row in rows
     ]
     notes = (
-        "Mean distance from just, in cents, of the intervals that sound, by time and voices;",
+        "Mean distance from just, in cents, of the intervals between voices, by time;",
         "sixths and fourths with the thirds and fifths that they complete.",
-        "The share within 5 cents; the chord farthest from just on average.",
+        f"The share of time within {PURE:g} cents; the chord farthest from just on average.",
     )
     caption = f"How pure is {title}?" if title else "How pure?"
     return Table(header, tuple(lines), caption, notes)
@@ -297,7 +304,22 @@ def sung_classes(chorale: Chorale) -> np.ndarray:
 
 def _pairs(sung: np.ndarray) -> dict[int, np.ndarray]:
     """Pairs of voices an interval apart, above each pitch class: shape=(steps, 12) each."""
-    return {semitones: sung * np.roll(sung, -semitones, 1) for semitones in JUST}
+    return {semitones: sung * np.roll(sung, -semitones, 1) for semitones in CONSONANCES}
+
+
+def _lengths(seconds: np.ndarray | Sequence[float] | None, steps: int) -> np.ndarray:
+    """How long each step sounds, checked: float array, shape=(steps,)."""
+    if seconds is None:
+        return np.ones(steps)
+    listed = items_of(seconds)
+    if listed is None or len(listed) != steps:
+        raise ChoraleError(f"seconds: expected {steps} numbers, one a step, got {shown(seconds)}")
+    lengths = np.array([number(value, "seconds: a step's", 0) for value in listed])
+    if not lengths.all():
+        raise ChoraleError(
+            f"seconds: expected every step above 0, but step {int(lengths.argmin())} lasts 0"
+        )
+    return lengths
 
 
 def offsets_of(
@@ -347,11 +369,11 @@ def _purity(
     counts: dict[int, np.ndarray],
     away: dict[int, np.ndarray],
 ) -> Purity:
-    totals = {k: counts[k].sum() for k in JUST}
-    sums = {k: (counts[k] * away[k]).sum() for k in JUST}
+    totals = {k: counts[k].sum() for k in CONSONANCES}
+    sums = {k: (counts[k] * away[k]).sum() for k in CONSONANCES}
     everything = sum(totals.values())
-    near = sum((counts[k] * (away[k] <= PURE)).sum() for k in JUST)
-    mean = {k: float(sums[k] / totals[k]) if totals[k] else float("nan") for k in JUST}
+    near = sum((counts[k] * (away[k] <= PURE)).sum() for k in CONSONANCES)
+    mean = {k: float(sums[k] / totals[k]) if totals[k] else float("nan") for k in CONSONANCES}
     return Purity(
         name,
         place,
@@ -370,15 +392,15 @@ def _worst(
     counts: dict[int, np.ndarray],
     away: dict[int, np.ndarray],
 ) -> Worst:
-    weights = sum(counts[k].sum(1) for k in JUST)
-    sums = sum((counts[k] * away[k]).sum(1) for k in JUST)
+    weights = sum(counts[k].sum(1) for k in CONSONANCES)
+    sums = sum((counts[k] * away[k]).sum(1) for k in CONSONANCES)
     means = np.divide(sums, weights, out=np.full(chorale.steps, -1.0), where=weights > 0)
     # Rounded, so that of equal chords the first is told whatever the rounding of sums.
     step = int(np.argmax(means.round(6)))
     here = np.broadcast_to(cents, (chorale.steps, 12))[step]
     sizes = [
         (f"{NAMES[note]}-{NAMES[(note + k) % 12]}", away_here + just_cents(k), away_here)
-        for k in JUST
+        for k in CONSONANCES
         for note in np.flatnonzero(counts[k][step]).tolist()
         for away_here in [float(deviations_from_just(here, k)[note])]
     ]

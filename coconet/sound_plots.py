@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from coconet.checks import number, whole
-from coconet.chorale import clock
 from coconet.colours import voice_colour
 from coconet.errors import ChoraleError, shown
+from coconet.performance_plots import label_seconds
 from coconet.plots import WIDTH, Picture
 
 #: Seconds over which loudness is averaged, as for the short flicker of a level meter.
@@ -27,7 +26,7 @@ def level_curve(samples: np.ndarray, rate: int, *, window: float = WINDOW) -> np
     ----------
     samples : float array, shape=(frames,) or (frames, channels), full scale at ±1
     rate : frames a second
-    window : seconds over which the power of all channels is averaged
+    window : seconds over which the power of all channels is averaged, up to 60; whole frames
 
     Returns
     -------
@@ -42,10 +41,10 @@ def level_curve(samples: np.ndarray, rate: int, *, window: float = WINDOW) -> np
     >>> level_curve(np.full((200, 2), 0.1), 1000, window=0.1).round(3).tolist()
     [-20.0, -20.0]
     """
-    rate = whole(rate, "rate", 1)
-    size = max(1, round(number(window, "window", 0) * rate))
+    size = _frames(window, rate)
     sound = np.asarray(samples)
-    if sound.ndim not in (1, 2) or sound.dtype.kind != "f" or len(sound) < size:
+    known = sound.ndim in (1, 2) and sound.dtype.kind == "f" and sound.size
+    if not known or len(sound) < size:
         raise ChoraleError(
             f"sound: expected floats of shape (frames, channels), {size} frames or more, "
             f"got {sound.dtype} of shape {sound.shape}"
@@ -80,13 +79,14 @@ def level_curves(
     curves = {name: level_curve(sound, rate, window=window) for name, sound in sounds.items()}
     if ax is None:
         ax = Picture(figsize=(WIDTH, 3.4), layout="constrained").add_subplot()
+    width = _frames(window, rate) / rate
     for row, (name, curve) in enumerate(curves.items()):
-        middles = (np.arange(len(curve)) + 0.5) * window
+        middles = (np.arange(len(curve)) + 0.5) * width
         ax.plot(middles, np.maximum(curve, FLOOR), color=voice_colour(row), lw=1.2, label=name)
-    ax.set_ylim(FLOOR, 0)
-    ax.set_xlim(0, max(map(len, curves.values())) * window)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda second, _: clock(second)))
-    ax.set_xlabel("minutes and seconds")
+    # A float file may hold more than full scale.
+    ax.set_ylim(FLOOR, max(0.0, *(curve.max() + 1 for curve in curves.values())))
+    ax.set_xlim(0, max(map(len, curves.values())) * width)
+    label_seconds(ax)
     ax.set_ylabel("level (dBFS)")
     ax.set_title(title, loc="left")
     ax.grid(axis="y", alpha=0.3)
@@ -94,3 +94,9 @@ def level_curves(
     if len(curves) > 1:
         ax.legend(frameon=False, ncols=len(curves), loc="upper right")
     return ax
+
+
+def _frames(window: float, rate: int) -> int:
+    """Frames of one window, or ChoraleError."""
+    rate = whole(rate, "rate", 1)
+    return round(number(window, "window", 1 / rate, 60) * rate)

@@ -21,15 +21,16 @@ from coconet.errors import ChoraleError, shown
 from coconet.grid import items_of
 from coconet.intonation import Adapted
 from coconet.plots import WIDTH, Picture
-from coconet.purity import CIRCLE, JUST, PURE, deviations_from_just, just_cents
+from coconet.purity import CIRCLE, CONSONANCES, PURE, deviations_from_just, just_cents
 from coconet.theory import NAMES
 from coconet.tuning import Tuning, load_tuning, parse_pitch_class, tuning_names
 
-#: Each interval by semitones: its name, colour and mark.
+#: Each interval by semitones: its name, colour, mark and the mark's size. What is drawn
+#: later is smaller, so that marks in one place are all seen.
 INTERVALS = {
-    7: ("fifths 3:2", "#0072B2", "o"),
-    4: ("major thirds 5:4", "#D55E00", "s"),
-    3: ("minor thirds 6:5", "#009E73", "^"),
+    7: ("fifths 3:2", "#0072B2", "o", 11),
+    4: ("major thirds 5:4", "#D55E00", "s", 7.5),
+    3: ("minor thirds 6:5", "#009E73", "^", 5.5),
 }
 BAR, INK, FAINT, BAND = "#56B4E9", "#222222", "#999999", "#eeeeee"
 #: A colour and a stroke a line where several pieces drift in one picture.
@@ -68,6 +69,7 @@ def temperament_figure(
     upper, lower = figure.subplots(2, 1, height_ratios=(1, 1.7))
     _draw_notes(upper, cents - cents[loaded.reference_key % 12])
     _draw_circle(lower, cents)
+    figure.align_ylabels()
     lower.set_xlabel("the interval above this note, around the circle of fifths")
     figure.legend(
         *lower.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False,
@@ -130,7 +132,7 @@ def beating_figure(
 
     Of a major third 5:4 these are the fifth partial of the lower note and the fourth of
     the upper. Above, the spectrum around them, dotted lines where they ought to lie;
-    below, how loud the two of them are together, over time: what beats.
+    below, the amplitude of the two of them together, over time: what beats.
 
     Parameters
     ----------
@@ -168,7 +170,8 @@ def beating_figure(
         _draw_beats(lower, band)
         upper.set_title(f"{name}: {_told_rate(abs(np.subtract(*band.partials)))}", loc="left")
     axes[0, 0].set_ylabel("level (dB below the highest peak)")
-    axes[1, 0].set_ylabel("loudness of both (linear)")
+    axes[1, 0].set_ylabel("amplitude of both (linear)")
+    figure.align_ylabels()
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False,
         fontsize=9,
@@ -190,15 +193,16 @@ def drift_figure(
     ----------
     adapted : as `intonation.adapt` gives it, or several by their names
     ax : where to draw; by default a new figure's (`ax.figure`)
-    title : by default the piece's own
+    title : by default that of the piece, if it is one piece
     """
     several = adapted if isinstance(adapted, Mapping) else {"mean of the notes": adapted}
     if not several or not all(isinstance(each, Adapted) for each in several.values()):
         raise ChoraleError(f"adapted: expected what adapt gives, got {shown(adapted)}")
     if ax is None:
         ax = Picture(figsize=(WIDTH, 3.6), layout="constrained").add_subplot()
-    first = next(iter(several.values()))
-    ax.axhline(0, color=INK, lw=0.8, zorder=1, label=f"{first.tuning} temperament")
+    bases = {f"{each.tuning} on {NAMES[each.tonic]}" for each in several.values()}
+    ax.axhline(0, color=INK, lw=0.8, zorder=1,
+               label=bases.pop() if len(bases) == 1 else "each one's temperament")  # fmt: skip
     for (name, each), (colour, stroke) in zip(several.items(), cycle(LINES), strict=False):
         sounds = each.hz > 0
         steps = np.arange(each.hz.shape[1] + 1)
@@ -217,10 +221,13 @@ def drift_figure(
             for edge in (-each.limit, each.limit):
                 ax.axhline(edge, color=colour, lw=0.8, ls=(0, (5, 4)), zorder=1, label=told)
                 told = None
-    ax.set(xlim=(0, first.hz.shape[1]), xlabel="step (a sixteenth)")
+    longest = max(each.hz.shape[1] for each in several.values())
+    ax.set(xlim=(0, longest), xlabel="step (a sixteenth)")
     ax.set_ylabel("cents from the temperament")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 4, 8, 10]))
-    ax.set_title(first.title if title is None else title, loc="left")
+    titles = {each.title for each in several.values()}
+    own = titles.pop() if len(titles) == 1 else ""
+    ax.set_title(own if title is None else title, loc="left")
     ax.grid(axis="y", alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
@@ -251,9 +258,9 @@ def _draw_circle(ax: Axes, cents: np.ndarray) -> None:
     ax.axhspan(-PURE, PURE, color=BAND, lw=0, zorder=0, label=f"within {PURE:g} cents of pure")
     ax.axhline(0, color=INK, lw=0.8, zorder=1)
     equal = "equal temperament's"
-    for semitones, (name, colour, mark) in INTERVALS.items():
+    for semitones, (name, colour, mark, size) in INTERVALS.items():
         away = deviations_from_just(cents, semitones)[list(CIRCLE)]
-        ax.plot(range(12), away, color=colour, marker=mark, ms=7, mec="white", mew=0.7, lw=1.4,
+        ax.plot(range(12), away, color=colour, marker=mark, ms=size, mec="white", mew=0.7, lw=1.4,
                 label=name, zorder=3)  # fmt: skip
         usual = 100 * semitones - just_cents(semitones)
         ax.axhline(usual, color=colour, lw=0.9, ls=(0, (4, 3)), alpha=0.8, zorder=2)
@@ -287,14 +294,14 @@ class _Band:
 
     partials : Hz of the lower note's and the upper note's
     hz, level : the spectrum there, in dB
-    times, loudness : both together over time, in seconds and linear
+    times, amplitude : both together over time, in seconds and linear, 1 at the highest
     """
 
     partials: tuple[float, float]
     hz: np.ndarray
     level: np.ndarray
     times: np.ndarray
-    loudness: np.ndarray
+    amplitude: np.ndarray
 
 
 def _partials(notes: Sequence[float], rate: int, semitones: int, name: str) -> tuple[float, float]:
@@ -303,7 +310,7 @@ def _partials(notes: Sequence[float], rate: int, semitones: int, name: str) -> t
     if len(pair) != 2:
         raise ChoraleError(f"{name}: expected Hz of a lower and an upper note, got {shown(notes)}")
     low, high = (number(hz, f"{name}: Hz", 1, rate / 2) for hz in pair)
-    numerator, denominator = JUST[semitones]
+    numerator, denominator = CONSONANCES[semitones]
     partials = (numerator * low, denominator * high)
     if abs(np.log2(partials[1] / partials[0])) > 1 / 12 or max(partials) > 0.45 * rate:
         raise ChoraleError(
@@ -336,10 +343,10 @@ def _band(
             "another interval, or silence?"
         )
     level = 20 * np.log10(np.maximum(spectrum[near] / spectrum[near].max(), 1e-6))
-    return _Band(partials, hz[near], level, *_loudness(sound, rate, middle, reach))
+    return _Band(partials, hz[near], level, *_envelope(sound, rate, middle, reach))
 
 
-def _loudness(
+def _envelope(
     sound: np.ndarray, rate: int, middle: float, reach: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The envelope of what lies around a frequency: the analytic signal of a Gaussian band."""
@@ -351,7 +358,7 @@ def _loudness(
 
 
 def _draw_spectrum(ax: Axes, band: _Band, reach: float, semitones: int) -> None:
-    numerator, denominator = JUST[semitones]
+    numerator, denominator = CONSONANCES[semitones]
     ax.plot(band.hz, band.level, color=INK, lw=1.2, zorder=2)
     for (colour, stroke), hz, told in zip(
         LINES,
@@ -367,7 +374,7 @@ def _draw_spectrum(ax: Axes, band: _Band, reach: float, semitones: int) -> None:
 
 
 def _draw_beats(ax: Axes, band: _Band) -> None:
-    ax.plot(band.times, band.loudness, color=INK, lw=1.2)
+    ax.plot(band.times, band.amplitude, color=INK, lw=1.2)
     ax.set(xlim=(0, band.times[-1]), ylim=(0, 1.05), xlabel="time (s)")
     ax.spines[["top", "right"]].set_visible(False)
 

@@ -80,28 +80,35 @@ def test_a_wav_is_one_to_others(tmp_path):
 
 FULL = """
 import resource, sys, numpy as np
+from coconet.errors import ChoraleError
 from coconet.render.audio import write_sound
 from coconet.render.tape import Tape
 tape = Tape(sys.argv[2])
-tape.append(np.random.default_rng(0).uniform(-0.5, 0.5, (600_000, 2)))
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
-write_sound(sys.argv[1], tape, force=True)
+tape.append(np.random.default_rng(0).uniform(-0.5, 0.5, (300_000, 2)))
+for size in (20, 200_000):
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        write_sound(sys.argv[1], tape, force=True)
+    except ChoraleError as error:
+        print(error)
 """
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [20, 400_000])
-def test_a_full_disk_leaves_the_old_file(tmp_path, name, size):
+def test_a_full_disk_leaves_the_old_file(tmp_path, name):
     """A limit on the size of files stands in: at the header, and in the middle."""
     path = tmp_path / name
     path.write_text("precious")
     done = subprocess.run(
-        [sys.executable, "-c", FULL, str(path), str(tmp_path / "tape"), str(size)],
+        [sys.executable, "-c", FULL, str(path), str(tmp_path / "tape")],
         capture_output=True,
         text=True,
+        check=True,
     )
-    last = done.stderr.strip().splitlines()[-1]
-    assert "ChoraleError" in last and "could not be written (File too large)" in last
+    for said in done.stdout.splitlines():
+        assert "could not be written (File too large)" in said
+    assert done.stdout.count("\n") == 2
     assert path.read_text() == "precious"
     assert {file.name for file in tmp_path.iterdir()} == {name, "tape"}
 
@@ -208,30 +215,6 @@ def test_a_wav_from_a_pipe_has_no_size_and_is_read(tmp_path):
     data[4:8] = b"\xff" * 4
     path.write_bytes(data)
     assert len(audio.read_sound(path)[0]) == 22050
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda x: x[:-30000], "expected 2.00 s of sound, got 1.32 s"),
-        (lambda x: np.pad(x, ((0, 30000), (0, 0))), "expected 2.00 s of sound, got 2.68 s"),
-        (lambda x: x[:0], "got 0.00 s"),
-        (lambda x: x * 1e-6, "is silent"),
-        (lambda x: np.where(np.arange(len(x))[:, None] < 44100, x, 0), "note at 1.00-1.90 s"),
-        (lambda x: np.where(np.arange(len(x))[:, None] == 5, np.nan, x), "aren't finite"),
-    ],
-)
-def test_sound_that_went_wrong_is_noticed(change, message):
-    spans = np.array([[0, 0.9], [1, 1.9]])
-    audio.check_sound(tone(2.0), 2.0, spans=spans)
-    with pytest.raises(ChoraleError, match=message):
-        audio.check_sound(change(tone(2.0)), 2.0, spans=spans)
-
-
-def test_lengths_are_fitted():
-    assert audio.fit_length(tone(), 0.25).shape == (11025, 2)
-    longer = audio.fit_length(tone(), 0.75)
-    assert len(longer) == 33075 and not longer[22050:].any()
 
 
 # --- sizes -------------------------------------------------------------------

@@ -78,7 +78,7 @@ NOTES = st.lists(
 
 
 @given(NOTES)
-@settings(max_examples=60)
+@settings(max_examples=35)
 def test_every_note_is_played_once_and_disturbs_no_other(fields):
     piece = performance(*fields, voices=20)
     notes = piece.notes

@@ -28,7 +28,7 @@ def test_a_child_reads_writes_and_tells_how_it_ended():
 def test_a_child_that_takes_too_long_is_ended(tmp_path):
     note = tmp_path / "pid"
     with pytest.raises(subprocess.TimeoutExpired):
-        run_child(["sh", "-c", f"echo $$ > {note}; exec sleep 600"], patience=1)
+        run_child(["sh", "-c", f"echo $$ > {note}; exec sleep 600"], patience=0.3)
     assert not lives(int(note.read_text()))
 
 

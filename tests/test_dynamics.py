@@ -68,16 +68,32 @@ def test_the_peak_is_the_highest_note():
     assert peaks[0] < peaks[1]
 
 
-def test_accents_follow_the_metre():
-    piece = Chorale(np.full((1, 64), 60), time_signature="3/4", upbeat=4, phrases=(64,))
-    found = phrase_velocities(piece)[0]
-    lines = found - SWELL * -2 / 3 - VELOCITIES[0]
-    # One note that is held has no swell: what remains is the metre.
-    assert found[0] < found[4]
-    assert found[4] - found[8] == pytest.approx(ACCENTS[0] - ACCENTS[1])
-    assert found[8] - found[10] == pytest.approx(ACCENTS[1] - ACCENTS[2])
-    assert found[10] - found[11] == pytest.approx(ACCENTS[2] - ACCENTS[3])
-    assert lines[4] == pytest.approx(ACCENTS[0])
+@pytest.mark.parametrize(
+    ("metre", "upbeat", "bar"),
+    [
+        ("4/4", 0, "|.-.+.-.+.-.+.-."),
+        ("3/4", 4, "|.-.+.-.+.-."),
+        ("3/2", 8, "|...-...+...-...+...-..."),
+        ("6/8", 2, "|.-.-.+.-.-."),
+        ("12/8", 6, "|.-.-.+.-.-.+.-.-.+.-.-."),
+        ("3/8", 2, "|-+-+-"),
+        ("5/16", 0, "|++++"),
+    ],
+)
+def test_accents_follow_the_metre(metre, upbeat, bar):
+    """Of one held note, which has no swell: what remains is the metre."""
+    piece = Chorale(np.full((1, 64), 60), time_signature=metre, upbeat=upbeat)
+    found = phrase_velocities(piece)[0] - VELOCITIES[0]
+    expected = np.resize([ACCENTS["|+-.".index(sign)] for sign in bar], 64 + len(bar))
+    assert found == pytest.approx(expected[len(bar) - upbeat :][:64])
+
+
+@pytest.mark.parametrize("chords", [1, 2, 3, 8, 40])
+def test_short_phrases_are_as_loud_as_long_ones(chords):
+    piece = Chorale(60 + np.repeat(np.arange(chords) % 2, 16)[None])
+    struck = phrase_velocities(piece)[0, ::16]
+    assert struck.mean() == pytest.approx(VELOCITIES[0] + DOWNBEAT)
+    assert np.ptp(struck) == pytest.approx(0 if chords < 3 else SWELL, abs=SWELL / 8)
 
 
 def test_dissonances_weigh_more():
@@ -90,7 +106,7 @@ def test_dissonances_weigh_more():
 
 
 @given(pieces())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30)
 def test_phrases_of_anything_stay_within_bounds(piece):
     found = phrase_velocities(piece)
     assert found.shape == piece.grid.shape
@@ -149,6 +165,13 @@ def test_a_walk_rises_falls_and_begins_anew():
     assert walker.counts.notes == 5
     walker.begin_voice()
     assert (walker.velocity, walker.volume) == (60, 9.75), "volume is carried over"
+
+
+def test_a_walk_takes_numpys_numbers():
+    walk = Walk(velocity=np.int64(60), volume=np.float32(15), volumes=np.array([1, 20]))
+    assert [type(value) for value in (walk.velocity, walk.volume, *walk.volumes)] == [
+        int, float, float, float,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

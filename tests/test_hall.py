@@ -51,14 +51,13 @@ def slowly(sound, hall):
     st.floats(0, 1),
     st.floats(0, 1),
 )
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 def test_a_hall_is_a_convolution(seed, frames, length, size, transform, wet, blend):
     """Of any lengths, in blocks of any size, in one part or in many."""
     sound = noise(frames, seed=seed)
     hall = Hall(noise(length, seed=seed + 1), wet, blend=blend)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(halls, "TRANSFORM", transform)
-        patch.setattr(halls, "PART", transform // 2)
         blocks = [sound[first : first + size] for first in range(0, frames, size)]
         found = np.concatenate(list(in_hall(blocks, hall)))
     assert found.shape == (frames + length - 1, 2) and found.dtype == np.float32
@@ -66,7 +65,7 @@ def test_a_hall_is_a_convolution(seed, frames, length, size, transform, wet, ble
 
 
 def test_a_long_response_in_several_parts():
-    """Seven seconds: two parts at the true size of the transform."""
+    """Seven seconds: three parts at the true size of the transform."""
     impulse = np.zeros((7 * SAMPLE_RATE, 2), np.float32)
     impulse[0], impulse[-1] = 1, [1, -1]
     sound = noise(1000)
@@ -260,6 +259,13 @@ def test_a_truncated_recording_is_refused(tmp_path):
     path.write_text("not a sound")
     with pytest.raises(ChoraleError, match="can't be read as sound"):
         read_hall(path)
+
+
+def test_arrays_that_are_no_sound():
+    for sound in (np.zeros(9), np.zeros((9, 3)), np.zeros((9, 2), int)):
+        for hall in (None, make_hall(decay=0.2)):
+            with pytest.raises(ChoraleError, match="expected float sound of shape"):
+                add_hall(sound, hall)
 
 
 def test_arrays_that_are_no_response():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coconet.errors import ChoraleError
 from coconet.render.levels import true_peak_level
 from coconet.render.limiter import RELEASE, Limiter, limit, limited
 from coconet.render.tape import SAMPLE_RATE
@@ -63,3 +64,17 @@ def test_both_channels_go_down_together_and_come_back():
     assert there == pytest.approx(np.nanmax(down) / np.e, rel=0.1)
     # No step: a quarter of a decibel within a tenth of a millisecond at most.
     assert np.nanmax(np.abs(down[4:] - down[:-4])) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("sound", "numbers", "message"),
+    [
+        (np.full((9, 2), np.nan), (-1.0,), "aren't finite"),
+        (np.zeros((9, 4)), (-1.0,), r"got float64 of shape \(9, 4\)"),
+        (np.zeros((9, 2)), (1.0,), "ceiling: expected a number from -60 to 0"),
+        (np.zeros((9, 2)), (-1.0, np.inf), "gain: expected a number"),
+    ],
+)
+def test_what_cannot_be_limited(sound, numbers, message):
+    with pytest.raises(ChoraleError, match=message):
+        limit(sound, *numbers)

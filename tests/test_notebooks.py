@@ -24,6 +24,9 @@ SHORT = {
     "PHRASES": "1",
     "CLIP": "8",
     "BAR": "4",
+    "THIRD": "1.0",
+    "FINALE": "1",
+    "RECORDED": "range(48, 85, 18)",
 }
 
 

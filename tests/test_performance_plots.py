@@ -84,14 +84,13 @@ def test_stacks_and_long_pieces(tmp_path):
     assert save_figure(figure, tmp_path / "a.png", dpi=50).stat().st_size > 10_000
 
 
-def test_notes_from_no_grid_have_no_tempo(tmp_path):
+def test_notes_from_no_grid_have_no_tempo():
     notes = np.zeros(1, NOTE)
     for name, value in {"duration": 1, "key": 60, "hz": 261.6, "velocity": 80}.items():
         notes[name] = value
     played = Performance(notes, 2.5, 1)
     figure = performance_figure(played)
     assert len(figure.axes) == 2 and figure.legends[0].get_title().get_text() == ""
-    assert save_figure(figure, tmp_path / "a.png", dpi=50).exists()
     with pytest.raises(ChoraleError, match="tempo: these notes come from no grid"):
         tempo_curve(played)
 

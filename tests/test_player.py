@@ -8,12 +8,16 @@ import soundfile
 from fonts import sine_font
 from IPython.display import Audio, Markdown
 
+from coconet.chorale import Chorale
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
 from coconet.features import column_of, describe
-from coconet.render import player, soundfonts
+from coconet.render import player, render, soundfonts
+from coconet.render.audio import read_sound
 from coconet.render.fluidsynth import fluidsynth_version
-from coconet.render.player import QuickLook, mp3_of, quick_play
+from coconet.render.player import QuickLook, mp3_of, play, quick_play
+from coconet.render.tape import SAMPLE_RATE
+from coconet.render.ways import Way
 from coconet.tuning import load_tuning
 
 
@@ -51,7 +55,8 @@ def test_a_bare_array_is_heard_at_once(font):
 
 @FLUIDSYNTH
 def test_a_chorale_tells_its_scale_consistency(font):
-    chorale = load_corpus("demo")[0]
+    whole = load_corpus("demo")[0]
+    chorale = Chorale(whole.grid[:, :48], onsets=whole.onsets[:, :48], tempo=whole.tempo)
     look = quick_play(chorale, soundfont=font, instrument="organ")
     assert look.scale_consistency == pytest.approx(
         describe(chorale)[column_of("scale consistency")]
@@ -67,6 +72,7 @@ def test_a_chorale_tells_its_scale_consistency(font):
         ([[0, 0]], {}, "no notes|only rests"),
         ([[60.5]], {}, "not a whole number"),
         ([[60]], {"instrument": "kazoo"}, "instrument: expected"),
+        ([[60]], {"instrument": "samples"}, r"say play\(\.\.\., samples=\.\.\.\)"),
         ([[60]], {"soundfont": "none.sf2"}, "can't be read"),
         ([[60]], {"tempo": 0}, "tempo"),
         ([[60]], {"tuning": "nowhere"}, "nowhere"),
@@ -97,6 +103,37 @@ def test_without_a_font_csounds_organ_plays_or_all_lacks_are_told(monkeypatch):
         assert "no SoundFont" in shown.data
     else:
         assert shown.played_by == "Csound, organ"
+
+
+@FLUIDSYNTH
+def test_what_is_played_is_what_a_file_would_hold(font, tmp_path):
+    """In stereo, in the hall, at the level that was asked for."""
+    chorale = Chorale(np.array([[60] * 4 + [64] * 4, [48] * 8]), tempo=120)
+    options = {"synth": "fluidsynth", "soundfont": font, "hall": "room", "level": "peak:-6"}
+    audio = play(chorale, **options)
+    assert isinstance(audio, Audio)
+    heard, rate = soundfile.read(io.BytesIO(audio.data))
+    render(chorale, tmp_path / "a.wav", **options)
+    wanted, _ = read_sound(tmp_path / "a.wav")
+    assert heard.shape[1] == 2 and rate == SAMPLE_RATE
+    assert len(heard) == pytest.approx(len(wanted), abs=0.1 * rate)
+    assert np.abs(heard).max() == pytest.approx(10 ** (-6 / 20), rel=0.1)
+    both = [np.abs(np.fft.rfft(sound[:rate].mean(axis=1))) for sound in (heard, wanted)]
+    assert np.argmax(both[0]) == np.argmax(both[1])
+
+
+@FLUIDSYNTH
+def test_what_a_user_asks_for_in_vain_is_told(font):
+    with pytest.raises(ChoraleError, match="expected peak:-1"):
+        play(Chorale(np.full((1, 4), 60)), synth="fluidsynth", soundfont=font, level="loud")
+
+
+def test_nothing_is_played_where_no_synthesiser_works(monkeypatch):
+    way = Way("csound", "piano", (), ("Csound is missing: install it",))
+    monkeypatch.setattr(player, "available_sound", lambda _: (way, way))
+    shown = play(Chorale(np.full((1, 4), 60)))
+    assert isinstance(shown, Markdown)
+    assert shown.data == "*No sound: Csound is missing: install it.*"
 
 
 def test_sound_in_a_notebook_is_small():

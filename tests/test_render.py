@@ -17,6 +17,7 @@ from coconet.errors import ChoraleError
 from coconet.intonation import adapt
 from coconet.render.events import TAIL
 from coconet.render.hall import parse_hall
+from coconet.render.samples import open_samples
 from coconet.render.style import CALM, PLAIN, Style
 from coconet.tuning import Tuning, load_tuning
 
@@ -284,6 +285,20 @@ def test_a_performance_is_rendered_as_it_is(tmp_path):
 
 
 @ORGAN
+def test_a_bare_array_sounds_in_the_key_that_is_found_for_it(tmp_path):
+    grid = np.array([[67] * 4 + [66] * 4 + [67] * 8, [62] * 16, [59] * 4 + [60] * 4 + [59] * 8])
+    grid = np.concatenate([grid, [[55] * 4 + [50] * 4 + [43] * 8]])
+    made = sound.render(grid, tmp_path / "a.wav", **DRY)
+    assert (made.tonic, made.warnings) == (7, ())
+    piece = Chorale(grid, tonic=7, mode="major", sharps=1)
+    assert np.array_equal(soundfile.read(made.path)[0], sound_read(piece, tmp_path))
+
+
+def sound_read(piece, folder):
+    return soundfile.read(sound.render(piece, folder / "b.wav", **DRY).path)[0]
+
+
+@ORGAN
 def test_samples_of_ones_own_play_and_are_counted(tmp_path):
     for name, hz in (("C3", 130.813), ("C4", 261.626), ("C5", 523.251)):
         sine(tmp_path / "own" / f"{name}.wav", hz, rate=48000)
@@ -300,6 +315,16 @@ def test_samples_of_ones_own_play_and_are_counted(tmp_path):
         sound.render(piece, tmp_path / "b.wav", samples=tmp_path / "own", instrument="organ")
     with pytest.raises(ChoraleError, match="FluidSynth can't play"):
         sound.render(piece, tmp_path / "b.wav", samples=tmp_path / "own", synth="fluidsynth")
+
+
+@ORGAN
+def test_recordings_that_ring_on_are_heard_to_their_end(tmp_path):
+    sine(tmp_path / "own" / "C4.wav", 261.626, seconds=9)
+    piece = chorale([(60, 4)], tempo=60)
+    own = open_samples(tmp_path / "own", release=4)
+    long = sound.render(piece, tmp_path / "a.wav", samples=own, hall=None, style="plain")
+    assert long.seconds == pytest.approx(1 + 4, abs=0.05)
+    assert np.abs(soundfile.read(long.path)[0][-44100:-22050]).max() > 1e-5
 
 
 @ORGAN
@@ -357,8 +382,12 @@ def test_bad_options_write_nothing(tmp_path, name, options, message):
     [
         (Chorale(np.zeros((4, 8), int)), "only rests"),
         (Chorale(np.full((65, 4), 60)), "65 voices: expected at most 64"),
-        (np.full((4, 8), 60), "expected a Chorale or a Performance"),
-        (None, "expected a Chorale or a Performance"),
+        (np.zeros((4, 8), int), "only rests"),
+        (np.full((4, 8), 200), "200"),
+        (np.full(8, 60), "shape"),
+        (np.full((2, 8), 60.5), "60.5"),
+        (None, "expected a chorale, an array or a performance"),
+        ("bwv:373", "expected a chorale, an array or a performance"),
     ],
 )
 def test_music_that_cannot_be_rendered(tmp_path, music, message):

@@ -40,6 +40,7 @@ def test_each_sound_is_named_in_its_own_colour():
         ({str(n): TONE for n in range(5)}, "expected 1-4"),
         (TONE, "expected 1-4"),
         ({"a": np.zeros(3)}, "400 frames or more"),
+        ({"a": np.zeros((9000, 0))}, "shape"),
         ({"a": np.zeros((9, 9, 9))}, "shape"),
         ({"a": np.zeros(RATE, int)}, "expected floats"),
         ({"a": np.full(RATE, np.nan)}, "finite"),
@@ -48,3 +49,18 @@ def test_each_sound_is_named_in_its_own_colour():
 def test_what_is_no_sound_is_refused(sounds, message):
     with pytest.raises(ChoraleError, match=message):
         level_curves(sounds, RATE)
+
+
+def test_windows_are_whole_frames():
+    """A window of 2.5 frames has 2: the curve must not be drawn longer than the sound."""
+    ax = level_curves({"a": TONE}, RATE, window=2.5 / RATE)
+    assert ax.lines[0].get_xdata()[-1] == pytest.approx(1, abs=1e-3)
+    assert ax.get_xlim() == (0, 1)
+    for window in (0, 0.5 / RATE, float("nan"), 100):
+        with pytest.raises(ChoraleError, match="window: expected a number from"):
+            level_curve(TONE, RATE, window=window)
+
+
+def test_what_is_louder_than_full_scale_is_seen():
+    ax = level_curves({"a": 4 * TONE}, RATE)
+    assert ax.get_ylim()[1] > 20 * np.log10(4) - 3.01

@@ -1,5 +1,6 @@
 """SoundFonts found and checked."""
 
+import os
 import struct
 
 import pytest
@@ -56,9 +57,28 @@ def test_fonts_are_found_in_order_of_quality(tmp_path, monkeypatch):
         soundfonts.find_soundfont()
 
 
+def test_a_digest_is_remembered_as_long_as_the_file_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "a.sf2"
+    path.write_bytes(font_of(bytes(100)))
+    read = []
+    monkeypatch.setattr(soundfonts, "_digest", lambda path: read.append(path) or f"d{len(read)}")
+    font = soundfonts.open_soundfont(path)
+    assert [font.digest(), font.digest()] == ["d1", "d1"]
+    (file,) = (tmp_path / "cache" / "coconet").iterdir()
+    for spoilt in ("", "[]", "{}", file.read_text().replace("d1", "").replace('"size": ', '"x": ')):
+        file.write_text(spoilt)
+        assert font.digest() == f"d{len(read)}" and font.digest() == f"d{len(read)}"
+    assert len(read) == 5
+    path.write_bytes(font_of(bytes(99)))
+    assert font.digest() == "d6"
+
+
 def test_a_font_that_changed_has_another_digest(tmp_path):
     path = tmp_path / "a.sf2"
     path.write_bytes(font_of(bytes(100)))
     first = soundfonts.open_soundfont(path).digest()
+    assert soundfonts.open_soundfont(path).digest() == first
     path.write_bytes(font_of(bytes(99) + b"1"))
+    os.utime(path, ns=(0, 0))
     assert soundfonts.open_soundfont(path).digest() != first

@@ -105,6 +105,11 @@ def test_samples_of_ones_own_are_counted(piece, tmp_path, capsys):
     )  # fmt: skip
     assert code == 0, said.err
     assert "3 of 4 samples played" in said.out and "C8.wav" in said.out
+    code, said = run(
+        capsys, "render", piece, "--out", tmp_path / "b.wav", "--samples", tmp_path / "own",
+        "--only", "C[34]*", "--reach", 20, "--release", 0.1, "--fine",
+    )  # fmt: skip
+    assert code == 0 and "2 of 2 samples played" in said.out, said.err
     rows = list(csv.DictReader((tmp_path / "used.csv").open()))
     assert sum(int(row["notes"]) for row in rows) > 30 and rows[-1]["notes"] == "0"
 
@@ -155,6 +160,10 @@ def test_the_list_names_everything(capsys):
         (("IN", "--out", "a.wav", "--keyboard", "none.kbm"), "none.kbm"),
         (("IN", "--out", "a.wav", "--instrument", "organ:loud"), "organ:plenum"),
         (("none.csv", "--out", "a.wav"), "none.csv"),
+        (("IN", "--out", "a.wav", "--fine"), "--fine: expected --samples"),
+        (("IN", "--out", "a.wav", "--middle-c", "C3"), "--middle-c: expected --samples"),
+        (("IN", "--out", "a.wav", "--samples", ".", "--layers", "1:x"), "as 25:45,47:75"),
+        (("IN", "--out", "a.wav", "--samples", "."), "expected"),
     ],
 )
 def test_bad_options_are_one_line_and_write_nothing(
@@ -174,7 +183,7 @@ def test_purity_tells_temperaments_and_chords(piece, tmp_path, capsys):
     assert all(name in said.out for name in rows)
     picture = tmp_path / "a.png"
     code, said = run(
-        capsys, "purity", piece, "--tunings", "equal, adaptive", "--chords", "--tonic", "D",
+        capsys, "purity", piece, "--tunings", "equal, adaptive", "--chords", "--tonic", "relative",
         "--picture", picture,
     )  # fmt: skip
     assert code == 0 and "400.0 700.0" in said.out

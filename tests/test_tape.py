@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coconet.render.tape import SAMPLE_RATE, Section, Tape, blocks_of
+from coconet.render.tape import SAMPLE_RATE, Section, Tape, ahead, blocks_of
 
 
 def noise(frames, seed=0):
@@ -35,7 +35,7 @@ def test_a_tape_is_emptied_first(tape):
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_mixing_is_addition(tmp_path_factory, parts):
     tape = Tape(tmp_path_factory.mktemp("mix") / "tape.f32")
     wanted = np.zeros((max(first + count for first, count in parts), 2), np.float32)
@@ -56,7 +56,7 @@ def test_mixing_is_addition(tmp_path_factory, parts):
     st.integers(0, 20),
     st.integers(1, 9),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_a_section_read_in_blocks_is_the_section(
     tmp_path_factory, first, frames, fade_in, fade_out, size
 ):
@@ -71,6 +71,18 @@ def test_a_section_read_in_blocks_is_the_section(
     assert section.read() == pytest.approx(wanted, abs=1e-6)
     assert np.array_equal(np.concatenate(list(section.blocks(size))), section.read())
     assert len(section) == frames and section.seconds == frames / SAMPLE_RATE
+
+
+def test_blocks_made_ahead_are_the_same_in_order_and_errors_come_through():
+    def source():
+        yield from np.arange(12.0).reshape(3, 2, 2)
+        raise ValueError("no more")
+
+    found = []
+    with pytest.raises(ValueError, match="no more"):
+        found.extend(ahead(source()))
+    assert np.array_equal(found, np.arange(12.0).reshape(3, 2, 2))
+    assert list(ahead([])) == []
 
 
 def test_arrays_come_in_blocks_too():

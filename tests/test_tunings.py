@@ -97,8 +97,7 @@ def test_each_file_tells_its_source_and_says_itself_what_it_is(name):
     assert len(description) > 10
     decimals = re.findall(r"^ \d+\.(\d+)", text, re.MULTILINE)
     assert all(len(digits) >= 6 for digits in decimals)
-    if name != "secor-victorian":
-        assert "! The circle of fifths" in text and "! Source: " in text
+    assert "! The circle of fifths" in text and "! Source: " in text
 
 
 def test_the_folders_page_tells_of_each_file():
@@ -111,6 +110,24 @@ def test_the_folders_page_tells_of_each_file():
         found = thirds[0], fifths_of(cents)[0] - PURE, thirds[np.abs(thirds).argmax()]
         numbers = [float(text.replace("−", "-")) for text in told]
         assert numbers == pytest.approx(found, abs=0.051), name
+
+
+def test_secors_triads_beat_in_step():
+    """What his ratios are for: beats of a triad's intervals in ratios of small numbers."""
+    lines = (places.tunings() / "secor-victorian.scl").read_text(encoding="ascii").splitlines()
+    ratios = [Fraction(1), *(Fraction(line) for line in lines if re.match(r" \d+/\d+$", line))]
+
+    def beats(root):
+        third, fifth = (
+            ratios[(root + up) % 12] * 2 ** ((root + up) // 12) / ratios[root] for up in (4, 7)
+        )
+        rates = (3 - 2 * fifth, 4 * third - 5, 6 * third - 5 * fifth)
+        return tuple(float(rate / rates[0]) for rate in rates)
+
+    told = {"Eb": (35, 55), "Bb": (25, 40), "F": (15, 25), "C": (5, 10), "G": (2, 5.5),
+            "D": (4, 8.5), "A": (5, 10), "E": (17, 28)}  # fmt: skip
+    for note, (third, minor) in told.items():
+        assert beats(CLASSES[ROUND.index(note)]) == (1, third, minor), note
 
 
 def test_young_is_vallotti_a_fifth_higher():

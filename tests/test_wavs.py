@@ -1,5 +1,6 @@
 """What the headers of samples say, and whether their sound is whole."""
 
+import io
 import struct
 
 import numpy as np
@@ -97,7 +98,20 @@ def _slow(path):
     soundfile.write(path, np.zeros(50), 500)
 
 
+def _zeros(path):
+    sine(path, 440)
+    path.write_bytes(path.read_bytes()[:12] + bytes(100_000))
+
+
+def _wrong_width(path):
+    sine(path, 440)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:32] + b"\x01" + raw[33:])
+
+
 BAD = [
+    (_zeros, "more than 1000 chunks; is the file damaged"),
+    (_wrong_width, "1 channels of 16 bits in frames of 1 bytes"),
     (_empty, r"the file is empty \(0 bytes\)"),
     (_cut, "truncated: 131300 of 132300 bytes"),
     (_without_sound, "0 frames"),
@@ -127,10 +141,20 @@ def test_a_stream_of_unknown_length_lasts_until_its_end(tmp_path):
     assert read_facts(path).frames == 4410
 
 
+def _wav_bytes():
+    tone = np.sin(np.arange(441) / 10)
+    with io.BytesIO() as file:
+        soundfile.write(file, tone, 44100, format="WAV")
+        return file.getvalue()
+
+
+WAV = _wav_bytes()
+
+
 @given(data=st.data())
 def test_any_bytes_are_facts_or_refused(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "any.wav"
-    raw = bytearray(sine(path, 440, seconds=0.01).read_bytes())
+    raw = bytearray(WAV)
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(12, 48))] = data.draw(st.integers(0, 255))
     path.write_bytes(raw[: data.draw(st.integers(12, len(raw)))])
@@ -139,7 +163,7 @@ def test_any_bytes_are_facts_or_refused(tmp_path_factory, data):
     except ChoraleError as error:
         assert str(path) in str(error) and "\n" not in str(error)
     else:
-        assert facts.frames > 0 and facts.channels in (1, 2)
+        assert 0 < facts.frames <= path.stat().st_size and facts.channels in (1, 2)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
@@ -163,6 +187,18 @@ def test_values_that_aren_t_numbers_are_refused_where_they_play(tmp_path):
     facts = read_facts(path)
     check_data(facts, 0, 3 * BLOCK)
     with pytest.raises(ChoraleError, match="aren't finite"):
+        check_data(facts)
+
+
+def test_a_file_that_has_changed_meanwhile_is_refused(tmp_path):
+    path = sine(tmp_path / "a.wav", 440, seconds=0.1)
+    facts = read_facts(path)
+    check_data(facts)
+    sine(path, 440, seconds=0.2)
+    with pytest.raises(ChoraleError, match=r"a\.wav: has changed since"):
+        check_data(facts)
+    path.unlink()
+    with pytest.raises(ChoraleError, match=r"a\.wav: can't be read any more"):
         check_data(facts)
 
 

@@ -1,4 +1,4 @@
-"""Draw the pictures of README.md anew with the shipped model: `python tools/readme_pictures.py`."""
+"""Draw the pictures of README.md and docs/sound.md anew: `python tools/readme_pictures.py`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from coconet.infill import choose_hidden, infill
 from coconet.jobs import version_generators
 from coconet.layer_plots import stages_figure
 from coconet.morphs import morph
+from coconet.performance_plots import performance_figure
 from coconet.predictor import load_predictor
+from coconet.render import perform_tempered, sound_of
+from coconet.render.tape import SAMPLE_RATE
 from coconet.replace import Plan, replace_voices
 from coconet.score import engrave, png_of
 from coconet.transforms import arpeggiate, octave_shift, stretch
+from coconet.tuning_plots import beating_figure, temperaments_figure
 
 #: The first two phrases.
 SPAN = (0, 80)
@@ -47,6 +51,10 @@ def main() -> None:
     replaced = replace_voices(predictor, [crop(bach, SPAN)], Plan(rounds=2), rngs=rngs)[0]
     save(drawn(morph(replaced, curves=False)), "morph.png")
     save(drawn(lingering(bach)), "lingering.png")
+    performance, _ = perform_tempered(bach)
+    save(drawn(performance_figure(performance)), "performance.png")
+    save(drawn(temperaments_figure(tonic=bach.tonic)), "temperaments.png")
+    save(drawn(beats()), "beats.png")
 
 
 def lingering(bach: Chorale) -> Figure:
@@ -69,6 +77,20 @@ def lingering(bach: Chorale) -> Figure:
         "octaves": spread,
     }
     return stages_figure(list(stages.items()))
+
+
+def beats() -> Figure:
+    """A major third on the organ, equal and well tempered: its spectrum, and how it beats."""
+    third = Chorale(np.array([[69] * 8, [65] * 8]), tempo=40, tonic=5)  # A4 over F4, 3 s
+    names = ("equal", "secor-victorian")
+    hz = [perform_tempered(third, tuning=name)[1].hz for name in names]
+    options = {"instrument": "organ", "hall": None, "style": "plain"}
+    sounds = [sound_of(third, tuning=name, **options)[: 3 * SAMPLE_RATE] for name in names]
+    low, high = ((each[65], each[69]) for each in hz)
+    return beating_figure(
+        *sounds, SAMPLE_RATE, notes_a=low, notes_b=high, names=names,
+        title="The major third F4-A4 on the organ",
+    )  # fmt: skip
 
 
 def drawn(figure: Figure) -> Image.Image:

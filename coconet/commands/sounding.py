@@ -18,10 +18,16 @@ from coconet.files import validate_writable, write_text
 if TYPE_CHECKING:
     from coconet.render import Rendering
     from coconet.render.events import Performance
+    from coconet.render.samples import SampleSet
     from coconet.render.style import Style
 
 #: Seconds of sound from which on its size is told before it is made.
 LONG = 1200
+STYLES_TOLD = {
+    "plain": "metronomic, every voice as loud throughout",
+    "calm": "phrases swell and broaden, fermatas are held; nothing by chance (the default)",
+    "original": "velocity and volume walk at random, as in the program before this one",
+}
 #: Options of a performance, which one that comes as events has already.
 OF_A_CHORALE = ("tuning", "keyboard", "tonic", "reference", "limit", "style", "tempo", "loose")
 OF_A_STYLE = ("fermata", "broaden", "hold", "dynamics", "levels", "stage", "glide", "shift")
@@ -57,7 +63,7 @@ def render(options: argparse.Namespace) -> int:
             synth=options.synth,
             instrument=options.instrument,
             soundfont=options.soundfont,
-            samples=options.samples,
+            samples=_samples(options),
             seed=DEFAULT_SEED if options.seed is None else options.seed,
             hall=options.hall,
             trim=options.trim,
@@ -102,12 +108,13 @@ def purity(options: argparse.Namespace) -> int:
     if options.csv is not None:
         write_text(Path(options.csv), csv, force=options.force)
     if options.picture is not None:
-        from coconet.intonation import ADAPTIVE
+        from coconet.intonation import ADAPTIVE, tonic_of
         from coconet.plots import save_figure
+        from coconet.tuning import load_tuning
         from coconet.tuning_plots import temperaments_figure
 
         fixed = None if names is None else [name for name in names if name != ADAPTIVE]
-        tonic = chorale.tonic if options.tonic is None else options.tonic
+        tonic = tonic_of(chorale, load_tuning(), options.tonic)
         save_figure(temperaments_figure(fixed, tonic), options.picture, force=options.force)
     tell_files(files)
     return 0
@@ -149,6 +156,35 @@ def _style(options: argparse.Namespace) -> Style:
         given["stage"] = _parse_stage(options.stage)
     style = replace(style, **given)
     return style.loosened() if options.loose else style
+
+
+def _samples(options: argparse.Namespace) -> SampleSet | None:
+    """The recordings that the options name."""
+    given: dict[str, Any] = {
+        name: getattr(options, name)
+        for name in ("only", "middle_c", "reach", "release")
+        if getattr(options, name) is not None
+    }
+    if options.layers is not None:
+        given["layers"] = {}
+        for part in options.layers.split(","):
+            layer, _, velocity = (word.strip() for word in part.partition(":"))
+            if not velocity.isdecimal() or layer in given["layers"]:
+                raise ChoraleError(
+                    f"--layers: expected each layer once with its velocity, as 25:45,47:75, "
+                    f"got {shown(options.layers)}"
+                )
+            given["layers"][layer] = int(velocity)
+    if options.fine:
+        given["fine"] = True
+    if options.samples is None:
+        if given:
+            option = next(iter(given)).replace("_", "-")
+            raise ChoraleError(f"--{option}: expected --samples too")
+        return None
+    from coconet.render.samples import open_samples
+
+    return open_samples(options.samples, **given)
 
 
 def _parse_tempo(text: str) -> float | tuple[tuple[float, float], ...]:
@@ -198,15 +234,16 @@ def _number(text: str, option: str) -> float:
 
 def _files(options: argparse.Namespace) -> list[Path]:
     """What is written beside the sound, checked before any work is done."""
-    from coconet.plots import FIGURE_SUFFIXES
-
     wanted = {
         "--events": (options.events, (".csv",)),
         "--pfields": (options.pfields, (".csv",)),
         "--csd": (options.csd, (".csd",)),
-        "--picture": (options.picture, FIGURE_SUFFIXES),
         "--samples-used": (options.samples_used, (".csv",)),
     }
+    if options.picture is not None:
+        from coconet.plots import FIGURE_SUFFIXES
+
+        wanted["--picture"] = (options.picture, FIGURE_SUFFIXES)
     for name, (path, suffixes) in wanted.items():
         if path is not None and Path(path).suffix.lower() not in suffixes:
             raise ChoraleError(f"{name}: expected a name that ends in {', '.join(suffixes)}")
@@ -321,7 +358,7 @@ def _listed() -> str:
     for name in tuning_names():
         lines.append(f"  {name:<18}{load_tuning(name).description}")
     lines.append(f"  {ADAPTIVE:<18}chord by chord, as pure as it can be")
-    lines += ["", "styles", f"  {', '.join(STYLES)}", "", "halls"]
+    lines += ["", "styles", *(f"  {name:<18}{STYLES_TOLD[name]}" for name in STYLES), "", "halls"]
     for name, (size, decay, _, wet) in PRESETS.items():
         lines.append(f"  {name:<18}{size:g} m long, dies away in {decay:g} s, wet {wet:g}")
     lacks = dict.fromkeys(reason for way in works.values() for reason in way.missing)

@@ -68,6 +68,19 @@ def _add_players(parser: Parser) -> None:
         metavar="DIR|FILE.sfz",
         help="recordings of your own: docs/samples.md tells how they are named",
     )
+    own = parser.add_argument_group("recordings of your own (--samples)")
+    own.add_argument("--only", metavar="PATTERN", help="files whose names fit, such as '*emp*'")
+    own.add_argument("--middle-c", metavar="NAME", help="how names call it: C3, C4 or C5 (C4)")
+    own.add_argument(
+        "--layers", metavar="L:V,…", help="velocity 1-127 of each layer, such as 25:45,47:75"
+    )
+    own.add_argument("--reach", type=int, metavar="N", help="semitones of transposition (12)")
+    own.add_argument(
+        "--release", type=float, metavar="S", help="seconds in which notes die away (0.25)"
+    )
+    own.add_argument(
+        "--fine", action="store_true", help="read them as exactly as can be: takes twice as long"
+    )
 
 
 def _add_tuning(parser: Parser) -> None:
@@ -78,7 +91,12 @@ def _add_tuning(parser: Parser) -> None:
         help="of the folder tunings or your own; adaptive: chord by chord (secor-victorian)",
     )
     group.add_argument("--keyboard", metavar="FILE.kbm", help="which keys play the scale")
-    group.add_argument("--tonic", metavar="F", help="degree 0 of the tuning; the chorale's own")
+    group.add_argument(
+        "--tonic",
+        metavar="F",
+        help="degree 0 of the tuning, or relative: of a minor piece its relative major's; "
+        "the chorale's own",
+    )
     group.add_argument("--reference", metavar="HZ", help="of A4, or C4=256 (440)")
     group.add_argument(
         "--limit",
@@ -129,7 +147,9 @@ def add_purity(commands: argparse._SubParsersAction) -> None:
         metavar="NAMES",
         help="with commas: of the folder tunings, adaptive, or paths of .scl files (all of these)",
     )
-    parser.add_argument("--tonic", metavar="F", help="degree 0 of the tunings; the chorale's own")
+    parser.add_argument(
+        "--tonic", metavar="F", help="degree 0 of the tunings, or relative; the chorale's own"
+    )
     parser.add_argument("--chords", action="store_true", help="the sizes of its chords instead")
     parser.add_argument("--csv", metavar="FILE.csv", help="also write the table here, in full")
     parser.add_argument(

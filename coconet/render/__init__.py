@@ -19,6 +19,7 @@ from coconet import __version__
 from coconet.checks import not_needed, whole
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError, shown
+from coconet.grid import REST, items_of, validate_grid
 from coconet.intonation import ADAPTIVE, LIMIT, adapt, tonic_of
 from coconet.render.audio import (
     scratch_folder,
@@ -38,7 +39,7 @@ from coconet.render.performance import perform
 from coconet.render.style import CALM, Style, parse_style
 from coconet.render.tape import Tape
 from coconet.render.ways import Chosen, available_sound, choose_way
-from coconet.theory import NAMES
+from coconet.theory import NAMES, find_key, key_sharps
 from coconet.tuning import DEFAULT, Tuning, load_tuning
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Rendering:
 
 
 def render(
-    music: Chorale | Performance,
+    music: Chorale | np.ndarray | Performance,
     path: Path | str,
     *,
     synth: str | None = None,
@@ -159,8 +160,8 @@ def render(
 
     Parameters
     ----------
-    music : a chorale of up to 64 voices; or a `Performance`, which has its own tuning and
-        style
+    music : a chorale of up to 64 voices; a bare array of pitches, shape=(voices, steps),
+        whose key is then found; or a `Performance`, which has its own tuning and style
     path : a name that ends in .wav, .flac or .mp3
     synth : 'csound' or 'fluidsynth'; by default the first that plays what is asked for
     instrument : such as 'piano', 'organ:plenum', 'choir,strings,strings,organ'
@@ -191,10 +192,10 @@ def render(
     """
     path = validate_sound_path(path, force=force)
     wanted, hall = parse_level(level), parse_hall(hall)
-    voices = music.voices if isinstance(music, Chorale | Performance) else 1
-    if voices > MOST_VOICES:
+    music = music if isinstance(music, Performance) else _chorale_of(music)
+    if music.voices > MOST_VOICES:
         raise ChoraleError(
-            f"{voices} voices: expected at most {MOST_VOICES}; choose some of them "
+            f"{music.voices} voices: expected at most {MOST_VOICES}; choose some of them "
             "(the layer choose_voices)"
         )
     if samples is not None and instrument is None:
@@ -230,6 +231,10 @@ def render(
     if band is None and samples is not None:
         raise ChoraleError("samples: FluidSynth can't play them; Csound can")
     report = None if band is None else _report(band, performance)
+    if band is not None:
+        # Recordings may ring on for longer than other instruments do.
+        end = float((performance.notes["start"] + performance.notes["duration"]).max(initial=0))
+        performance = replace(performance, seconds=max(performance.seconds, end + band.ring))
     if on_start is not None:
         on_start(performance)
     engine, ring = _engine(chosen, band, isolate=isolate)
@@ -282,7 +287,7 @@ def render(
 
 
 def perform_tempered(
-    chorale: Chorale,
+    chorale: Chorale | np.ndarray,
     *,
     tuning: str | Path | Tuning | None = None,
     keyboard: Path | str | None = None,
@@ -298,13 +303,15 @@ def perform_tempered(
 
     Parameters
     ----------
+    chorale : or a bare array of pitches, shape=(voices, steps), whose key is then found
     tuning : 'equal', a name in the `tunings` folder, the path of a .scl file, or a
         `Tuning`; Secor's Victorian temperament by default. 'adaptive': chord by chord, as
         pure as it can be (`intonation.adapt`)
     keyboard : path of a .kbm file
     reference : Hz of A4; 440 by default
-    tonic : pitch class or name of the temperament's degree 0; by default where its
-        keyboard mapping puts it, else the chorale's tonic
+    tonic : pitch class or name of the temperament's degree 0, or 'relative' for that of
+        the relative major; by default where its keyboard mapping puts it, else the
+        chorale's tonic
     limit : with 'adaptive', how many cents a note may drift from Secor's temperament (25)
     style : 'calm' (the default), 'plain', 'original' or a `Style`
     tempo : in place of the style's: quarter notes a minute, or ((step, tempo), …)
@@ -313,8 +320,7 @@ def perform_tempered(
 
     Raises ChoraleError as `load_tuning`, `adapt` and `perform` do.
     """
-    if not isinstance(chorale, Chorale):
-        raise ChoraleError(f"expected a Chorale or a Performance, got {shown(chorale)}")
+    chorale = _chorale_of(chorale)
     tempered = _temper(chorale, tuning, keyboard, reference, tonic, limit)
     played = parse_style(CALM if style is None else style)
     if tempo is not None:
@@ -323,7 +329,7 @@ def perform_tempered(
     return perform(chorale, tempered.hz, played, rng=rng, spans=spans), tempered
 
 
-def sound_of(music: Chorale | Performance, **options: object) -> np.ndarray:
+def sound_of(music: Chorale | np.ndarray | Performance, **options: object) -> np.ndarray:
     """Sound as an array: what `render` with the same options would write.
 
     Returns
@@ -337,6 +343,20 @@ def sound_of(music: Chorale | Performance, **options: object) -> np.ndarray:
         path = scratch / "sound.wav"
         render(music, path, **{"encoding": "float", **options})
         return read_sound(path)[0]
+
+
+def _chorale_of(music: object) -> Chorale:
+    """A chorale; or an array as one, in the key that is found for it."""
+    if isinstance(music, Chorale):
+        return music
+    if items_of(music) is None:
+        raise ChoraleError(f"expected a chorale, an array or a performance, got {shown(music)}")
+    grid = validate_grid(music)
+    sounding = grid[(grid != REST).any(axis=1)]
+    if not sounding.size:
+        raise ChoraleError("array: has no notes to sound, only rests")
+    tonic, mode = find_key(sounding)
+    return Chorale(grid, tonic=tonic, mode=mode, sharps=key_sharps(tonic, mode))
 
 
 def _temper(

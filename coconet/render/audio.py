@@ -28,65 +28,17 @@ from coconet.errors import ChoraleError
 from coconet.files import atomic_path, validate_writable
 from coconet.render.encoders import FORMATS, MP3_RATE, WIDTHS, encode, parse_encoding
 from coconet.render.levels import decibels, peak_of
-from coconet.render.tape import CHANNELS, FRAME_BYTES, SAMPLE_RATE, Sound, blocks_of
+from coconet.render.tape import CHANNELS, FRAME_BYTES, SAMPLE_RATE, Sound, blocks_of, channels_of
 
 #: A peak below this, -80 dBFS, is silence: a missing sample, or an empty score.
 SILENCE = 1e-4
-#: Seconds by which a synthesiser may miss the expected length.
-LENGTH_TOLERANCE = 0.25
 #: Bytes of a file's header and tags, and more.
 HEADER = 1 << 14
 #: Tapes that lie in the scratch folder at once: dry, in its hall, limited.
 TAPES = 3
 
 
-# --- checks ------------------------------------------------------------------
-
-
-def check_sound(
-    samples: np.ndarray,
-    seconds: float,
-    *,
-    rate: int = SAMPLE_RATE,
-    name: str = "sound",
-    spans: np.ndarray | None = None,
-) -> None:
-    """Check that a synthesiser did its work.
-
-    Parameters
-    ----------
-    samples : float array, shape=(frames, channels)
-    seconds : how long the sound should be
-    rate : frames a second
-    name : how messages call it, such as 'Csound'
-    spans : float array, shape=(notes, 2): start and end, in seconds, of the
-        notes that should be heard
-
-    Raises
-    ------
-    ChoraleError
-        For the wrong length, values that aren't finite, silence, or silence
-        throughout one of the spans.
-    """
-    length = len(samples) / rate
-    if abs(length - seconds) > LENGTH_TOLERANCE:
-        raise ChoraleError(f"{name}: expected {seconds:.2f} s of sound, got {length:.2f} s")
-    if not np.isfinite(samples).all():
-        raise ChoraleError(f"{name}: the sound holds values that aren't finite")
-    loudness = np.abs(samples).max(axis=1, initial=0.0)
-    if loudness.max(initial=0.0) < SILENCE:
-        raise ChoraleError(f"{name}: the sound is silent; does the SoundFont hold this instrument?")
-    if spans is None:
-        return
-    heard = np.concatenate([[0], np.cumsum(loudness >= SILENCE)])
-    first, last = np.clip(np.rint(spans * rate).astype(int), 0, len(samples)).T
-    silent = np.flatnonzero(heard[last] == heard[first])
-    if len(silent):
-        start, end = spans[silent[0]]
-        raise ChoraleError(
-            f"{name}: a note at {start:.2f}-{end:.2f} s is silent; "
-            "does the SoundFont hold this key?"
-        )
+# --- files -------------------------------------------------------------------
 
 
 def check_clipping(sound: Sound, *, name: str = "sound") -> None:
@@ -102,16 +54,6 @@ def check_clipping(sound: Sound, *, name: str = "sound") -> None:
         raise ChoraleError(
             f"{name}: {over} samples exceed full scale (peak {decibels(peak):.1f} dBFS)"
         )
-
-
-def fit_length(samples: np.ndarray, seconds: float, rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Cut sound, or lengthen it by silence, to a whole number of frames."""
-    frames = round(seconds * rate)
-    missing = max(0, frames - len(samples))
-    return np.pad(samples[:frames], ((0, missing), (0, 0)))
-
-
-# --- files -------------------------------------------------------------------
 
 
 def validate_sound_path(path: Path | str, *, force: bool = False) -> Path:
@@ -154,7 +96,9 @@ def write_sound(
     path = validate_sound_path(path, force=force)
     suffix = path.suffix.lower()
     encoding = parse_encoding(encoding, suffix)
-    channels = _channels(sound, path)
+    channels = channels_of(sound, str(path))
+    if not len(sound):
+        raise ChoraleError(f"{path}: there is no sound to write: 0 frames")
     check_clipping(sound, name=str(path))
     with atomic_path(path, force=force) as temporary:
         encode(
@@ -167,22 +111,6 @@ def write_sound(
             tags=tags,
         )
     return path
-
-
-def _channels(sound: Sound, path: Path) -> int:
-    """How many channels there are; ChoraleError where that is no sound."""
-    if not isinstance(sound, np.ndarray):
-        channels = CHANNELS
-    elif sound.ndim != 2 or sound.shape[1] not in (1, CHANNELS) or sound.dtype.kind != "f":
-        raise ChoraleError(
-            f"{path}: expected float sound of shape (frames, 1 or 2), "
-            f"got {sound.dtype} of shape {sound.shape}"
-        )
-    else:
-        channels = sound.shape[1]
-    if not len(sound):
-        raise ChoraleError(f"{path}: there is no sound to write: 0 frames")
-    return channels
 
 
 def sound_facts(path: Path | str) -> tuple[int, int, int]:

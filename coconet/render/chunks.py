@@ -34,7 +34,7 @@ from coconet.render.tape import CHANNELS, SAMPLE_RATE, Tape
 Engine = Callable[[Performance], np.ndarray]
 
 #: A chunk begins at a multiple of so many frames, 0.64 s: whole blocks of both Csound
-#: (32 frames) and FluidSynth (64), and whole milliseconds, in which FluidSynth counts.
+#: and FluidSynth (64 frames each), and whole milliseconds, in which FluidSynth counts.
 #: So both round the times of notes in a chunk as they do in the whole.
 GRAIN = 64 * 441
 #: Up to so many seconds a performance is one chunk: a second start would cost more

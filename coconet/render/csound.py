@@ -39,7 +39,7 @@ from coconet.tuning import KEYS, STANDARD, equal_frequencies
 FOLDER = Path(__file__).parent / "orchestra"
 #: Frames of Csound's block, as in header.orc. A part of a piece that begins at a multiple
 #: of it sounds, sample by sample, as it does in the whole.
-KSMPS = 32
+KSMPS = 64
 #: The keys of a piano: what lies beyond is played by the nearest one's sample.
 LOWEST_KEY, HIGHEST_KEY = 21, 108
 #: So many cents from equal temperament a sample's error is known.
@@ -91,7 +91,7 @@ def csound_version() -> str:
         thousands = csound_process.version()
     except ModuleNotFoundError as error:
         raise ChoraleError("Csound's Python binding is missing: pip install ctcsound") from error
-    except (OSError, AttributeError, SystemExit) as error:
+    except (OSError, AttributeError) as error:
         raise ChoraleError(
             f"the Csound library is missing ({error}): {install_command('libcsnd-dev')}"
         ) from error
@@ -108,7 +108,7 @@ def play_csound(
     performance : of as many voices as the band has
     band : what each of them plays, from `csound_band`
     isolate : run Csound in a child process, which may crash, and is ended where it hangs;
-        False: in this one, a quarter of a second sooner. The sound is the same
+        False: in this one. The sound is the same
     checked : whether a note that can't be heard is an error
 
     Returns
@@ -286,10 +286,10 @@ def _run_child(job: dict[str, str], patience: float, name: str) -> str:
     """Run `csound_process` as a program of its own and return Csound's log."""
     try:
         child = run_child(
-            [sys.executable, "-P", csound_process.__file__],
+            [sys.executable, "-P", "-S", csound_process.__file__, str(csound_process.binding())],
             patience=patience,
             text=json.dumps(job),
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
+            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         )
     except subprocess.TimeoutExpired as error:
         raise ChoraleError(f"{name}: not finished within {patience:.0f} s") from error

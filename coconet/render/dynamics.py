@@ -21,9 +21,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from coconet.checks import number, whole
-from coconet.chorale import Chorale
+from coconet.chorale import Chorale, parse_time_signature
 from coconet.errors import ChoraleError, shown
-from coconet.grid import STEPS_PER_QUARTER, items_of, voice_name
+from coconet.grid import items_of, voice_name
 from coconet.render.events import WalkCounts
 from coconet.render.tempo import phrase_spans
 from coconet.theory import dissonance_steps
@@ -38,7 +38,7 @@ SOFTEST, LOUDEST = 45, 105
 SWELL = 16
 #: The peak of a phrase is its highest note, but neither earlier nor later than this share.
 EARLIEST_PEAK, LATEST_PEAK = 0.4, 0.75
-#: On a bar line, on any other beat, on an eighth, on a sixteenth.
+#: On a bar line, on any other beat, on the half or third of one, elsewhere.
 ACCENTS = (DOWNBEAT, 1, -1, -2)
 #: For a chord that is all dissonance, beside a consonant one.
 DISSONANCE = 8
@@ -76,14 +76,16 @@ def phrase_velocities(chorale: Chorale) -> np.ndarray:
     float array, shape=(voices, steps), 45-105
     """
     base = np.resize(np.array(VELOCITIES, float), chorale.voices)
-    # Relative to the mean of the swell, so that a phrase is as loud as an even one.
-    common = SWELL * (_arches(chorale) - 2 / 3) + _accents(chorale)
+    common = SWELL * _arches(chorale) + _accents(chorale)
     common += DISSONANCE * dissonance_steps(chorale.grid)
     return np.clip(base[:, None] + common, SOFTEST, LOUDEST)
 
 
 def _arches(chorale: Chorale) -> np.ndarray:
-    """0 at both ends of a phrase and 1 at its peak: float array, shape=(steps,)."""
+    """Parabolas, from both ends of a phrase 1 up to its peak: float array, shape=(steps,).
+
+    The mean over a phrase's chords is 0, so that short phrases are as loud as long ones.
+    """
     highest = chorale.grid.max(0)
     begins = chorale.onsets.any(0)
     arch = np.zeros(chorale.steps)
@@ -96,17 +98,22 @@ def _arches(chorale: Chorale) -> np.ndarray:
         tops = np.flatnonzero(highest[start:end] == highest[start:end].max())
         peak = np.clip(x[tops].mean(), EARLIEST_PEAK, LATEST_PEAK)
         side = np.where(x < peak, peak, 1 - peak)
-        arch[start:end] = 1 - ((x - peak) / side) ** 2
+        swell = -(((x - peak) / side) ** 2)
+        arch[start:end] = swell - swell[struck].mean()
     return arch
 
 
 def _accents(chorale: Chorale) -> np.ndarray:
     """What a note's place in the bar adds to its velocity: float array, shape=(steps,)."""
+    beats, unit = parse_time_signature(chorale.time_signature)
+    # In 6/8, 9/8 and 12/8 three units are a beat.
+    parts = 3 if unit >= 8 and beats > 3 and beats % 3 == 0 else 2
+    beat = 16 // unit * (3 if parts == 3 else 1)
     place = (np.arange(chorale.steps) - chorale.upbeat) % chorale.bar
-    line, beat, eighth, sixteenth = ACCENTS
-    accents = np.where(place % 2, sixteenth, eighth)
-    accents = np.where(place % STEPS_PER_QUARTER == 0, beat, accents)
-    return np.where(place == 0, line, accents).astype(float)
+    on_line, on_beat, on_part, elsewhere = ACCENTS
+    accents = np.where(place % max(1, beat // parts), elsewhere, on_part)
+    accents = np.where(place % beat == 0, on_beat, accents)
+    return np.where(place == 0, on_line, accents).astype(float)
 
 
 def validate_velocities(velocities: object) -> np.ndarray:
@@ -181,23 +188,28 @@ class Walk:
     falls: int = 3
 
     def __post_init__(self) -> None:
+        bottom, top = LAYERS[0][0], LAYERS[-1][0]
         lowest, highest = _pair(self.velocities, "velocities")
-        whole(lowest, "walk: lowest velocity", LAYERS[0][0], LAYERS[-1][0])
-        whole(highest, "walk: highest velocity", lowest, LAYERS[-1][0])
-        whole(self.velocity, "walk: velocity", lowest, highest)
+        lowest = whole(lowest, "walk: lowest velocity", bottom, top)
+        highest = whole(highest, "walk: highest velocity", lowest, top)
         quietest, fullest = _pair(self.volumes, "volumes")
-        number(quietest, "walk: lowest volume", QUIETEST, FULLEST)
-        number(fullest, "walk: highest volume", quietest, FULLEST)
-        number(self.volume, "walk: volume", quietest, fullest)
-        whole(self.velocity_step, "walk: velocity_step", 0, LAYERS[-1][0])
-        number(self.volume_step, "walk: volume_step", 0, FULLEST)
-        whole(self.rises, "walk: rises", 1, 1_000_000)
-        whole(self.falls, "walk: falls", 1, 1_000_000)
-        object.__setattr__(self, "velocities", (lowest, highest))
-        object.__setattr__(self, "volumes", (quietest, fullest))
+        quietest = number(quietest, "walk: lowest volume", QUIETEST, FULLEST)
+        fullest = number(fullest, "walk: highest volume", quietest, FULLEST)
+        checked = {
+            "velocity": whole(self.velocity, "walk: velocity", lowest, highest),
+            "velocities": (lowest, highest),
+            "velocity_step": whole(self.velocity_step, "walk: velocity_step", 0, top),
+            "volume": number(self.volume, "walk: volume", quietest, fullest),
+            "volumes": (quietest, fullest),
+            "volume_step": number(self.volume_step, "walk: volume_step", 0, FULLEST),
+            "rises": whole(self.rises, "walk: rises", 1, 1_000_000),
+            "falls": whole(self.falls, "walk: falls", 1, 1_000_000),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
 
-def _pair(value: object, name: str) -> tuple[float, float]:
+def _pair(value: object, name: str) -> tuple[object, object]:
     listed = items_of(value)
     if listed is None or len(listed) != 2:
         raise ChoraleError(f"walk: {name}: expected the lowest and the highest, got {shown(value)}")

@@ -6,8 +6,10 @@ A file of events is CSV in UTF-8: a line a note, ordered by start, then voice, u
 with the fields of `events.NOTE` in their units there. Before the header lines that begin
 with '#' say what no column can, as `# name: value` with values in JSON: format, title,
 voices, seconds, times, walk. They may be absent, and the columns may come in any order, so
-that a table made by hand or elsewhere is read too; `pandas.read_csv(path, comment="#")`
-reads it as it is. Numbers have all their digits: what was saved is loaded bit for bit.
+that a table made by hand or elsewhere is read too, and so is one that a spreadsheet has
+saved again with commas and decimal points, which quotes cells and fills up lines with empty
+ones; `pandas.read_csv(path, comment="#")` reads it as it is. Numbers have all their digits:
+what was saved is loaded bit for bit.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,8 @@ COLUMNS = NOTE.names
 SAID = ("format", "title", "voices", "seconds", "times", "walk")
 #: No performance needs a larger file, more voices or a larger step; what is larger isn't one.
 MAX_BYTES, MOST_VOICES, LAST_STEP = 128_000_000, 10_000, 10_000_000
+#: Rows that are read at a time.
+BLOCK = 10_000
 #: Lowest and highest of each column. A note from no grid has step -1.
 LIMITS = {
     "start": (0.0, LONGEST),
@@ -67,6 +72,8 @@ PFIELDS = (
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?")
+#: With these a spreadsheet fills up its lines.
+_EMPTY = ",; \t"
 _SAYING = re.compile(r"#\s*(\w+)\s*:\s*(.*)")
 
 
@@ -111,13 +118,11 @@ def load_events(path: Path | str) -> Performance:
         raise ChoraleError(
             f"{path}: expected events of format {FORMAT}, got {shown(said['format'])}"
         )
-    columns, lines = _table(rows, path)
-    notes = np.zeros(len(lines), NOTE)
-    for name in COLUMNS:
-        notes[name] = _column(name, columns[name], lines, path)
+    notes, lines = _notes(rows, path)
     title = said.get("title", "")
     if not isinstance(title, str):
         raise ChoraleError(f"{path}: title: expected a text in quotes, got {shown(title)}")
+    # It goes to terminals and into other files.
     title = "".join(sign for sign in title if sign.isprintable())
     voices = said.get("voices", int(notes["voice"].max()) + 1)
     times = _times(said.get("times", []), path)
@@ -131,9 +136,18 @@ def load_events(path: Path | str) -> Performance:
     falls |= (np.diff(notes["start"]) == 0) & (np.diff(notes["voice"]) < 0)
     for wrong, complaint in (
         (np.append(False, falls), "starts before the note above it; sort by start, then voice"),
-        (ends > seconds, f"ends after the performance's {seconds:g} seconds"),
-        (notes["voice"] >= voices, f"has a voice beyond {voices - 1}, the last of {voices}"),
-        (notes["step"] >= steps, f"has a step beyond {steps - 1}, the last of {steps}"),
+        (
+            ends > seconds,
+            f"ends after the performance's {seconds:g} seconds; change '# seconds' or leave it out",
+        ),
+        (
+            notes["voice"] >= voices,
+            f"has a voice beyond {voices - 1}, the last of {voices}; change '# voices'",
+        ),
+        (
+            notes["step"] >= steps,
+            f"has a step beyond {steps - 1}, the last of {steps} in '# times'; -1 is from no grid",
+        ),
         (notes["glide_time"] > notes["duration"], "glides for longer than it lasts"),
     ):
         for row in np.flatnonzero(wrong)[:1]:
@@ -189,7 +203,7 @@ def _validate_path(path: Path | str, *, force: bool) -> Path:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Iterator[tuple[int, list[str]]]]:
-    """What the lines before the header say, and all other lines with their numbers."""
+    """What the remarks say; the cells of all other lines, under their lines' numbers."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -206,17 +220,33 @@ def _read(path: Path) -> tuple[dict[str, Any], Iterator[tuple[int, list[str]]]]:
     if "\0" in text:
         raise ChoraleError(f"{path}: not a text; is it another kind of file?")
     # Only these end a line: a title may hold other signs that Python takes for ends.
-    listed = re.split(r"\r\n|\n|\r", text)
+    listed = list(enumerate(re.split(r"\r\n|\n|\r", text), start=1))
+    rows = [
+        (count, line) for count, line in listed if line.strip(_EMPTY + '"') and not _is_remark(line)
+    ]
+    for count, head in rows[:1]:
+        if "," not in head and (";" in head or "\t" in head):
+            raise ChoraleError(
+                f"{path}, line {count}: expected commas between the columns, got {shown(head)}; "
+                "save it as CSV with commas and decimal points"
+            )
     said: dict[str, Any] = {}
-    for count, line in enumerate(listed, start=1):
-        if line.startswith("#"):
+    for count, line in listed:
+        if _is_remark(line):
             _hear(line, said, f"{path}, line {count}")
-    return said, _rows(listed, path)
+    return said, ((count, _cells(line, f"{path}, line {count}")) for count, line in rows)
+
+
+def _is_remark(line: str) -> bool:
+    """Whether a line is no row; spreadsheets put what holds quotes in quotes."""
+    return line.startswith(("#", '"#'))
 
 
 def _hear(line: str, said: dict[str, Any], where: str) -> None:
-    """Take in one line that begins with '#'; what has no known name is a remark."""
-    match = _SAYING.fullmatch(line.strip())
+    """Take in one remark; what has no known name says nothing."""
+    if line.startswith('"'):
+        line = ",".join(_cells(line, where))
+    match = _SAYING.fullmatch(line.rstrip(_EMPTY))
     if match is None or match[1] not in SAID:
         return
     if match[1] in said:
@@ -227,26 +257,22 @@ def _hear(line: str, said: dict[str, Any], where: str) -> None:
         raise ChoraleError(f"{where}: {match[1]}: expected JSON, got {shown(match[2])}") from error
 
 
-def _rows(listed: list[str], path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and cells of each line that holds a row."""
-    for count, line in enumerate(listed, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        try:
-            cells = next(csv.reader([line], strict=True)) if '"' in line else line.split(",")
-        except csv.Error as error:
-            raise ChoraleError(f"{path}, line {count}: not a line of CSV ({error})") from error
-        yield count, cells
+def _cells(line: str, where: str) -> list[str]:
+    """The cells of one row."""
+    if '"' not in line:
+        return line.split(",")
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        raise ChoraleError(f"{where}: not a line of CSV ({error})") from error
 
 
-def _table(
-    rows: Iterator[tuple[int, list[str]]], path: Path
-) -> tuple[dict[str, tuple[str, ...]], list[int]]:
-    """The cells of each column, and the number of each row's line."""
+def _notes(rows: Iterator[tuple[int, list[str]]], path: Path) -> tuple[np.ndarray, list[int]]:
+    """Notes as an array of dtype `NOTE`, and the number of each one's line."""
     count, head = next(rows, (0, []))
     names = [name.strip() for name in head]
-    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-        raise ChoraleError(f"{path}, line {count}: expected commas between the columns")
+    while names and not names[-1]:
+        names.pop()
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise ChoraleError(
@@ -254,20 +280,29 @@ def _table(
         )
     for name in names:
         if name not in COLUMNS or names.count(name) > 1:
-            what = "comes twice" if name in COLUMNS else "is unknown"
+            what = "comes twice" if name in COLUMNS else "is unknown; leave it out"
             raise ChoraleError(f"{path}, line {count}: column {shown(name)} {what}")
-    lines, cells = [], []
-    for count, row in rows:
-        if len(row) != len(names):
-            raise ChoraleError(f"{path}, line {count}: expected {len(names)} cells, got {len(row)}")
-        lines.append(count)
-        cells.append(row)
-    if not cells:
+    blocks, lines = [], []
+    # Cells as text take a hundred times the room of their numbers: not all of them at once.
+    while block := list(islice(rows, BLOCK)):
+        for count, row in block:
+            if len(row) < len(names) or any(cell.strip() for cell in row[len(names) :]):
+                likely = "; decimal commas?" if len(row) > len(names) else ""
+                raise ChoraleError(
+                    f"{path}, line {count}: expected {len(names)} cells, got {len(row)}{likely}"
+                )
+        numbers = [count for count, _ in block]
+        notes = np.zeros(len(block), NOTE)
+        for column, name in enumerate(names):
+            notes[name] = _column(name, [row[column] for _, row in block], numbers, path)
+        blocks.append(notes)
+        lines += numbers
+    if not blocks:
         raise ChoraleError(f"{path}: holds no notes")
-    return dict(zip(names, zip(*cells, strict=True), strict=True)), lines
+    return np.concatenate(blocks), lines
 
 
-def _column(name: str, cells: tuple[str, ...], lines: list[int], path: Path) -> np.ndarray:
+def _column(name: str, cells: list[str], lines: list[int], path: Path) -> np.ndarray:
     """One column as numbers within its limits."""
     counted = NOTE[name].kind == "i"
     form, kind = (_WHOLE, "a whole number") if counted else (_NUMBER, "a number")
@@ -277,9 +312,10 @@ def _column(name: str, cells: tuple[str, ...], lines: list[int], path: Path) -> 
         text = cell.strip()
         value = (int if counted else float)(text) if form.fullmatch(text) else None
         if value is None or not lowest <= value <= highest:
+            likely = "; decimals need a point, not a comma" if "," in cell else ""
             raise ChoraleError(
                 f"{path}, line {line}: {name}: expected {kind} from {lowest:g} to {highest:g}, "
-                f"got {shown(cell)}"
+                f"got {shown(cell)}{likely}"
             )
         values.append(value)
     return np.array(values)
@@ -288,7 +324,7 @@ def _column(name: str, cells: tuple[str, ...], lines: list[int], path: Path) -> 
 def _times(value: object, path: Path) -> np.ndarray:
     """When steps begin: rising seconds, or none."""
     listed = items_of(value)
-    if listed is None or any(not isinstance(time, int | float) for time in listed):
+    if listed is None or any(type(time) not in (int, float) for time in listed):
         raise ChoraleError(f"{path}: times: expected a list of seconds, got {shown(value)}")
     try:
         times = np.array(listed, float)

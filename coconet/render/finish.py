@@ -1,9 +1,10 @@
 """The last steps: a hall, silence trimmed, ends faded, the level set.
 
-Nothing is read more often than it must: once for the hall or the peak, once for the
-measurements, and again only where a limiter is needed. What is merely trimmed, faded and
-scaled becomes a `Section`, which is worked out while the file is written. Memory stays
-below 100 MB whatever the length (200 MB with an impulse response of a minute).
+Nothing is read more often than it must: what a hall answers is measured while it is
+written, what is trimmed or faded is read once more, and again where a limiter is needed.
+What is merely trimmed, faded and scaled becomes a `Section`, which is worked out while the
+file is written. Memory stays below 100 MB whatever the length (150 MB with an impulse
+response of a minute), but for what `render/levels.py` keeps.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from coconet.render.levels import (
     plain_gain,
 )
 from coconet.render.limiter import MARGIN, Limiter, limited
-from coconet.render.tape import BLOCK, SAMPLE_RATE, Section, Tape
+from coconet.render.tape import BLOCK, SAMPLE_RATE, Section, Tape, ahead
 
 #: dB below the peak under which sound at the ends is silence.
 TRIM = -60.0
@@ -110,10 +111,11 @@ def finish(
     wanted, hall = parse_level(level), parse_hall(hall)
     plain = trim is None or isinstance(trim, bool | np.bool_)
     threshold = TRIM if plain else number(trim, "trim", -120, -20)
+    measured = None
     if hall is not None:
         wet = Tape(Path(scratch) / f"{tape.path.stem}-hall.f32")
-        peak = _copied(in_hall(tape.blocks(), hall), wet)
-        tape = wet
+        measured = _copied(in_hall(tape.blocks(), hall), wet)
+        tape, peak = wet, factor(measured.peak)
     else:
         peak = peak_of(tape)
     if not math.isfinite(peak):
@@ -123,18 +125,19 @@ def finish(
             f"the sound is silent (peak {decibels(peak):.1f} dBFS): does the instrument sound?"
         )
     section = _section(tape, peak * factor(threshold), trim=bool(trim) if plain else True)
+    if measured is None or section != Section(tape, 0, len(tape)):
+        measured = measure(section)
     trimmed = section.first / SAMPLE_RATE, (len(tape) - section.last) / SAMPLE_RATE
-    return _levelled(section, wanted, trimmed, Path(scratch))
+    return _levelled(section, measured, wanted, trimmed, Path(scratch))
 
 
-def _copied(blocks: Iterator[np.ndarray], tape: Tape) -> float:
-    """Put blocks on a tape; their peak, NaN where something isn't finite."""
-    peak = 0.0
-    for block in blocks:
+def _copied(blocks: Iterator[np.ndarray], tape: Tape) -> Measures:
+    """Put blocks on a tape, and measure them meanwhile."""
+    meter = Meter()
+    for block in ahead(blocks):
         tape.append(block)
-        # max() would let a NaN pass.
-        peak = float(np.maximum(peak, peak_of(block)))
-    return peak
+        meter.feed(block)
+    return meter.measures()
 
 
 # --- the ends ----------------------------------------------------------------
@@ -176,9 +179,12 @@ def _last_above(tape: Tape, threshold: float) -> int:
 
 
 def _levelled(
-    section: Section, wanted: Level, trimmed: tuple[float, float], scratch: Path
+    section: Section,
+    measured: Measures,
+    wanted: Level,
+    trimmed: tuple[float, float],
+    scratch: Path,
 ) -> Finished:
-    measured = measure(section)
     if not math.isfinite(measured.peak):
         raise ChoraleError("nothing is left of the sound once its ends are faded")
     gain = plain_gain(measured, wanted)
@@ -223,16 +229,17 @@ def _under_ceiling(
 ) -> Finished:
     """The loudness met by a limiter, which takes some of it away again: the gain is tried.
 
-    The gain grows by the regula falsi until the loudness is met, or until the limiter
+    The gain grows by the secant method until the loudness is met, or until the limiter
     would take away more than it may.
     """
-    most = wanted.ceiling - MARGIN + MOST_LIMITING - measured.true_peak
+    room = wanted.ceiling - MARGIN - measured.true_peak
+    most = room + MOST_LIMITING
     gain, tried = min(gain, most), []
     tape = Tape(scratch / f"{section.tape.path.stem}-limited.f32")
     for _ in range(TRIES):
         tape.cut(0)
         limiter, meter = Limiter(gain, wanted.ceiling), Meter()
-        for block in limited(limiter, section.blocks()):
+        for block in ahead(limited(limiter, section.blocks())):
             tape.append(block)
             meter.feed(block)
         result = meter.measures()
@@ -241,7 +248,7 @@ def _under_ceiling(
         if abs(missing) <= CLOSE or (gain >= most and missing > 0):
             break
         tried.append((gain, missing))
-        gain = min(most, _next_gain(tried))
+        gain = min(most, _next_gain(tried, room))
     warnings = ()
     if abs(missing) > MISSED:
         warnings = (
@@ -261,11 +268,16 @@ def _under_ceiling(
     )
 
 
-def _next_gain(tried: list[tuple[float, float]]) -> float:
-    """The gain to be tried next: by what is missing, then by a line through two tries."""
+def _next_gain(tried: list[tuple[float, float]], room: float) -> float:
+    """The gain to be tried next, from gains and the loudness that each left missing.
+
+    room : the gain up to which nothing is limited. Beyond it the limiter takes away about
+        the square of what is too much: that is the slope until two tries show it
+    """
     gain, missing = tried[-1]
     if len(tried) < 2:
-        return gain + missing
-    before, lacked = tried[-2]
-    slope = (lacked - missing) / (gain - before)
-    return gain + missing / max(slope, 0.2)
+        slope = 1 - 2 * missing / (gain - room)
+    else:
+        before, lacked = tried[-2]
+        slope = (lacked - missing) / (gain - before)
+    return gain + missing / min(max(slope, 0.2), 1.0)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +35,7 @@ import numpy as np
 from coconet.checks import number
 from coconet.errors import ChoraleError, nearest_name, shown
 from coconet.render.audio import FORMATS, read_sound, sound_facts
-from coconet.render.tape import CHANNELS, SAMPLE_RATE
+from coconet.render.tape import CHANNELS, SAMPLE_RATE, blocks_of, channels_of
 
 #: Longest impulse response, in seconds: twice what the longest cathedral needs.
 LONGEST = 60.0
@@ -66,14 +67,12 @@ BANDS = {
 }
 #: Frames of noise that share one spectrum.
 STRETCH = 1024
-#: The beginning of a recorded response: its first frame above this share of its peak
-#: (-30 dB; ISO 3382-1 asks for more than 20 dB below).
+#: A recorded response begins above this share of its peak (ISO 3382-1: below -20 dB).
 ONSET = 10 ** (-30 / 20)
 #: What is softer than this share of the peak, -100 dB, is cut off its end.
 END = 1e-5
-#: Frames of a Fourier transform, and most frames of a response that one of them takes.
-TRANSFORM = 1 << 19
-PART = TRANSFORM // 2
+#: Most frames of a Fourier transform, and how many at a time, for numpy is quicker with four rows.
+TRANSFORM, TOGETHER = 1 << 18, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -380,40 +379,44 @@ def in_hall(blocks: Iterable[np.ndarray], hall: Hall) -> Iterator[np.ndarray]:
     blocks : float arrays of shape (frames, 2), of any lengths
 
     As a whole the result is `len(hall.impulse) - 1` frames longer than the sound. Memory
-    doesn't grow with the sound: 70 MB for a response of up to 6 s, 160 MB for a minute.
-
-    The response is cut into parts of up to 6 s, each is convolved by the Fourier transform, and
-    what a block sends beyond its end is added to those after it (overlap-add, uniformly
-    partitioned; Wefers, "Partitioned convolution algorithms", 2015).
+    doesn't grow with it: 50 MB for a response of a few seconds, 130 MB for a minute. Parts
+    of up to 3 s of the response are convolved by the Fourier transform (overlap-add,
+    uniformly partitioned; Wefers, "Partitioned convolution algorithms", 2015).
     """
-    part = min(len(hall.impulse), PART)
-    parts = -(-len(hall.impulse) // part)
-    hop = TRANSFORM - part + 1 if parts == 1 else part
-    starts = range(0, len(hall.impulse), part)
+    length = len(hall.impulse)
+    transform = min(TRANSFORM, max(TRANSFORM >> 4, 1 << (4 * length - 1).bit_length()))
+    part = min(length, transform // 2)
+    hop = transform - part + 1 if part == length else part
     spectra = [
-        np.fft.rfft(np.float32(hall.wet) * hall.impulse[first : first + part].T, TRANSFORM)
-        for first in starts
+        np.fft.rfft(np.float32(hall.wet) * hall.impulse[first : first + part].T, transform)
+        for first in range(0, length, part)
     ]
-    sent: list[np.ndarray] = []
-    over = np.zeros((CHANNELS, TRANSFORM - hop), np.float32)
-    dry, left = np.float32(1 - hall.wet), len(hall.impulse) - 1
-    for chunk in itertools.chain(_rechunked(blocks, hop), itertools.repeat(None)):
-        if chunk is None and left <= 0:
-            return
-        # Behind the end comes silence; one frame of it is enough to be transformed.
-        rows = np.zeros((CHANNELS, 1), np.float32) if chunk is None else chunk.T
-        count = 0 if chunk is None else len(chunk)
-        sends = rows + np.float32(hall.blend) * (rows[::-1] - rows)
-        spectrum = np.fft.rfft(np.ascontiguousarray(sends), TRANSFORM)
-        sent = [spectrum, *sent[: parts - 1]]
-        total = sum(a * b for a, b in zip(sent, spectra, strict=False))
-        answer = np.fft.irfft(total, TRANSFORM)
-        answer[:, : over.shape[1]] += over
-        over = answer[:, hop:].copy()
-        frames = min(hop, count + left)
-        left -= frames - count
-        answer[:, :count] += dry * rows[:, :count]
-        yield np.ascontiguousarray(answer[:, :frames].T)
+    dry, blend = np.float32([1 - hall.wet, hall.blend])
+    sent: deque[np.ndarray] = deque(maxlen=len(spectra))
+    rows = np.zeros((CHANNELS, TOGETHER, transform), np.float32)
+    over = np.zeros((CHANNELS, transform - hop), np.float32)
+    silence = np.broadcast_to(np.float32(0), (length - 1, CHANNELS))
+    for chunk in _rechunked(itertools.chain(blocks, blocks_of(silence)), TOGETHER * hop):
+        turned = np.ascontiguousarray(chunk.T)
+        pieces = np.split(turned, range(hop, len(chunk), hop), axis=1)
+        for place, piece in enumerate(pieces):
+            rows[:, place, : piece.shape[1]] = piece + blend * (piece[::-1] - piece)
+            rows[:, place, piece.shape[1] : hop] = 0
+        here = np.fft.rfft(rows[:, : len(pieces)])
+        heard = np.empty_like(here)
+        for place in range(len(pieces)):
+            sent.appendleft(here[:, place])
+            np.multiply(sent[0], spectra[0], out=heard[:, place])
+            for earlier, spectrum in zip(list(sent)[1:], spectra[1:], strict=False):
+                heard[:, place] += earlier * spectrum
+        answers = np.fft.irfft(heard, transform)
+        result = np.empty_like(chunk)
+        for place, piece in enumerate(pieces):
+            answer = answers[:, place]
+            answer[:, : over.shape[1]] += over
+            over = answer[:, hop:].copy()
+            result[place * hop : (place + 1) * hop] = (answer[:, : piece.shape[1]] + dry * piece).T
+        yield from blocks_of(result)
 
 
 def _rechunked(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
@@ -433,11 +436,15 @@ def _rechunked(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
 
 
 def add_hall(samples: np.ndarray, hall: Hall | None) -> np.ndarray:
-    """An array in a hall: float32, shape=(frames, 2), longer by the response's length.
+    """An array in a hall: float32, shape=(frames, 2), longer by the response's length less one.
 
     samples : float array, shape=(frames, 2) or (frames, 1), at 44100 frames a second
+    hall : None leaves the sound as it is
+
+    Raises ChoraleError for an array that is no sound.
     """
+    channels_of(samples)
     if hall is None:
-        return np.asarray(samples, np.float32)
+        return samples.astype(np.float32)
     pair = np.broadcast_to(samples, (len(samples), CHANNELS))
     return np.concatenate(list(in_hall([pair], hall)))

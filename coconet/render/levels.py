@@ -25,9 +25,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coconet.checks import choice, number
+from coconet.checks import choice, number, whole
 from coconet.errors import ChoraleError, shown
-from coconet.render.tape import SAMPLE_RATE, Sound, blocks_of
+from coconet.render.tape import SAMPLE_RATE, Sound, blocks_of, channels_of
 
 DEFAULT_LEVEL = "peak:-1"
 #: True peak in dBTP under which a loudness is met (EBU R 128, section i).
@@ -44,9 +44,8 @@ OFFSET = -0.691
 #: A block is 400 ms, four hops; blocks overlap by 75 %.
 HOPS = 4
 HOP_SECONDS = 0.1
-#: Frames of a Fourier transform, and frames after which the filter has forgotten a sample:
-#: its slowest part loses 180 dB in them, at rates up to 96 kHz.
-TRANSFORM, SETTLED = 1 << 16, 1 << 14
+#: Fewest hops of a Fourier transform, and how many at a time, for numpy is quicker so.
+WINDOW, TOGETHER = 7, 4
 #: Points between two samples, and taps on either side of each, for the true peak.
 OVERSAMPLING = 4
 HALF_TAPS = 12
@@ -150,16 +149,13 @@ def set_level(samples: np.ndarray, level: str | Level = DEFAULT_LEVEL) -> np.nda
     A loudness is met as far as the true peak allows, without a limiter; where it can't
     be measured the true peak is set to the ceiling. `finish` in `render/finish.py` limits,
     and says what it did.
+
+    Raises ChoraleError as `parse_level` and `measure` do.
     """
-    wanted = parse_level(level)
-    if wanted.kind == "peak":
-        peak = peak_level(samples)
-        gain = wanted.target - peak if math.isfinite(peak) else 0.0
-    else:
-        measured = measure(samples)
-        gain = plain_gain(measured, wanted)
-        if math.isfinite(measured.true_peak):
-            gain = min(gain, wanted.ceiling - measured.true_peak)
+    wanted, measured = parse_level(level), measure(samples)
+    gain = plain_gain(measured, wanted)
+    if wanted.kind == "lufs" and math.isfinite(measured.true_peak):
+        gain = min(gain, wanted.ceiling - measured.true_peak)
     return samples.astype(np.float32) * np.float32(factor(gain))
 
 
@@ -212,9 +208,9 @@ def k_weighting(rate: int) -> np.ndarray:
 
 
 @functools.cache
-def _weighting(rate: int) -> np.ndarray:
+def _weighting(rate: int, frames: int) -> np.ndarray:
     """The spectrum of `k_weighting` at the frequencies of a transform: complex64."""
-    turn = np.exp(-1j * np.pi * np.arange(TRANSFORM // 2 + 1) / (TRANSFORM // 2))
+    turn = np.exp(-2j * np.pi * np.arange(frames // 2 + 1) / frames)
     powers = turn ** np.arange(3)[:, None]
     sections = k_weighting(rate)
     return np.prod((sections[:, :3] @ powers) / (sections[:, 3:] @ powers), axis=0).astype("c8")
@@ -223,46 +219,56 @@ def _weighting(rate: int) -> np.ndarray:
 class LoudnessMeter:
     """Integrated loudness of sound that comes in blocks.
 
-    The filter is applied by the Fourier transform, which needs no more than numpy: after
-    `SETTLED` frames its response has died away to nothing (overlap-save).
+    The filter is applied by the Fourier transform (overlap-save), which needs numpy alone.
+    The first hop of each transform only brings the filter into the state in which what
+    came before left it: in a hop its slowest part loses 180 dB.
 
     Parameters
     ----------
     channels : how many there are
-    rate : frames a second
+    rate : frames a second, 8000 to 384000
     """
 
     def __init__(self, channels: int = 2, rate: int = SAMPLE_RATE) -> None:
+        rate = whole(rate, "rate", 8000, 384_000)
         self._hop = round(HOP_SECONDS * rate)
-        self._spectrum = _weighting(rate)
-        self._held = np.zeros((channels, SETTLED), np.float32)
-        self._rest = np.zeros(0)
+        self._transform = 1 << (WINDOW * self._hop - 1).bit_length()
+        self._filter = _weighting(rate, self._transform)
+        self._hops = self._transform // self._hop - 1
+        self._rows = np.zeros((channels, (1 + TOGETHER * self._hops) * self._hop), np.float32)
+        self._filled = self._hop
         self._energies: list[np.ndarray] = []
 
     def feed(self, block: np.ndarray) -> None:
         """Take the next block: float array, shape=(frames, channels)."""
-        self._held = np.concatenate([self._held, block.T.astype(np.float32)], axis=1)
-        while self._held.shape[1] >= TRANSFORM:
-            energy = np.concatenate([self._rest, self._power(self._held[:, :TRANSFORM])])
-            whole = len(energy) // self._hop * self._hop
-            self._energies.append(energy[:whole].reshape(-1, self._hop).mean(axis=1))
-            self._rest = energy[whole:]
-            self._held = self._held[:, TRANSFORM - SETTLED :]
+        place, size = 0, self._rows.shape[1]
+        while place < len(block):
+            count = min(len(block) - place, size - self._filled)
+            end = self._filled + count
+            self._rows[:, self._filled : end] = block[place : place + count].T
+            place, self._filled = place + count, end
+            if end == size:
+                self._energies.append(self._weighted())
+                self._rows[:, : self._hop] = self._rows[:, -self._hop :]
+                self._filled = self._hop
 
     @property
     def energies(self) -> np.ndarray:
         """Mean square of each hop of 100 ms, channels added: float array, shape=(hops,)."""
-        energy = np.concatenate([self._rest, self._power(self._held)])
-        whole = len(energy) // self._hop * self._hop
-        return np.concatenate(
-            [*self._energies, energy[:whole].reshape(-1, self._hop).mean(axis=1)]
-        )
+        return np.concatenate([*self._energies, self._weighted()])
 
-    def _power(self, rows: np.ndarray) -> np.ndarray:
-        """Weighted power of each frame but the first `SETTLED`, channels added."""
-        weighted = np.fft.irfft(np.fft.rfft(rows, TRANSFORM) * self._spectrum, TRANSFORM)
-        heard = weighted[:, SETTLED : rows.shape[1]]
-        return np.square(heard, dtype=float).sum(axis=0)
+    def _weighted(self) -> np.ndarray:
+        """The energies of the hops that are full, but for the first."""
+        channels, _ = self._rows.shape
+        width = (1 + self._hops) * self._hop
+        windows = np.lib.stride_tricks.sliding_window_view(self._rows, width, axis=1)
+        windows = windows[:, :: self._hops * self._hop]
+        spectra = np.fft.rfft(windows, self._transform)
+        spectra *= self._filter
+        heard = np.fft.irfft(spectra, self._transform)[:, :, self._hop : width]
+        hops = heard.reshape(channels, TOGETHER, self._hops, self._hop)
+        energies = np.vecdot(hops, hops).sum(axis=0, dtype=float).ravel() / self._hop
+        return energies[: self._filled // self._hop - 1]
 
 
 def integrated(energies: np.ndarray, gain: float = 0.0) -> float | None:
@@ -302,8 +308,7 @@ def _between() -> np.ndarray:
     """Samples to the points between them, for a whole group: float32 matrix.
 
     Rows are the frames of a group and `HALF_TAPS` on either side, columns the points a
-    quarter, a half and three quarters of a frame after each frame of the group. One
-    product with many windows at once is several times quicker than a polyphase filter.
+    quarter, a half and three quarters of a frame after each frame of the group.
     """
     taps = np.arange(-HALF_TAPS + 1, HALF_TAPS + 1)
     matrix = np.zeros((GROUP + 2 * HALF_TAPS, GROUP, OVERSAMPLING - 1))
@@ -328,30 +333,39 @@ class GroupPeaks:
 
     def __init__(self, channels: int = 2) -> None:
         self._matrix = _between()
+        # No point between samples is higher than this many times the highest of them.
+        self._most = float(np.abs(self._matrix).sum(axis=0).max())
         self._rest = np.zeros((channels, HALF_TAPS), np.float32)
 
-    def feed(self, block: np.ndarray) -> np.ndarray:
-        """Take the next frames: peaks, as factors, of the groups now known, shape=(groups,)."""
+    def feed(self, block: np.ndarray, floor: float = 0.0) -> np.ndarray:
+        """Take the next frames: peaks, as factors, of the groups now known, shape=(groups,).
+
+        floor : a group whose peak can't be above this factor counts as 0, which saves
+            looking between its samples
+        """
         rows = np.concatenate([self._rest, block.T.astype(np.float32)], axis=1)
         groups = max(0, (rows.shape[1] - 2 * HALF_TAPS) // GROUP)
-        self._rest = rows[:, groups * GROUP :]
+        self._rest = rows[:, groups * GROUP :].copy()
         if not groups:
             return np.zeros(0, np.float32)
         width = GROUP + 2 * HALF_TAPS
+        # A group and what surrounds it lie within two stretches of `GROUP` frames.
+        stretches = np.arange(0, groups * GROUP + 1, GROUP)
+        highest = np.maximum.reduceat(np.abs(rows), stretches, axis=1)
+        loud = self._most * np.maximum(highest[:, :-1], highest[:, 1:]) > floor
         windows = np.lib.stride_tricks.sliding_window_view(rows, width, axis=1)
-        windows = np.ascontiguousarray(windows[:, : groups * GROUP : GROUP])
-        points = windows.reshape(-1, width) @ self._matrix
-        inside = windows[:, :, HALF_TAPS:-HALF_TAPS].reshape(len(points), GROUP)
-        highest = np.maximum(points.max(axis=1), inside.max(axis=1))
-        lowest = np.minimum(points.min(axis=1), inside.min(axis=1))
-        return np.maximum(highest, -lowest).reshape(len(rows), -1).max(axis=0)
+        windows = windows[:, : groups * GROUP : GROUP][loud]
+        between, inside = windows @ self._matrix, windows[:, HALF_TAPS:-HALF_TAPS]
+        peaks = np.zeros(loud.shape, np.float32)
+        peaks[loud] = np.maximum(*(np.abs(points).max(axis=1) for points in (between, inside)))
+        return peaks.max(axis=0)
 
-    def end(self) -> np.ndarray:
+    def end(self, floor: float = 0.0) -> np.ndarray:
         """The peaks of the last groups, the very last perhaps not full."""
         frames = self._rest.shape[1] - HALF_TAPS
         groups = -(-frames // GROUP)
         silence = np.zeros((groups * GROUP - frames + HALF_TAPS, len(self._rest)), np.float32)
-        return self.feed(silence)
+        return self.feed(silence, floor)
 
 
 def true_peak_level(sound: Sound) -> float:
@@ -394,10 +408,7 @@ class Measures:
 class Meter:
     """Peak, true peak and loudness of sound that comes in blocks.
 
-    Parameters
-    ----------
-    channels : how many there are
-    rate : frames a second
+    channels : how many there are; rate : frames a second, 8000 to 384000
     """
 
     def __init__(self, channels: int = 2, rate: int = SAMPLE_RATE) -> None:
@@ -406,23 +417,33 @@ class Meter:
         self._peak = self._true_peak = 0.0
 
     def feed(self, block: np.ndarray) -> None:
-        """Take the next block: float array, shape=(frames, channels)."""
-        self._peak = max(self._peak, peak_of(block))
-        self._true_peak = max(self._true_peak, self._groups.feed(block).max(initial=0.0))
+        """Take the next block: float array, shape=(frames, channels).
+
+        Raises ChoraleError for values that aren't finite.
+        """
+        peak = peak_of(block)
+        if not math.isfinite(peak):
+            raise ChoraleError("the sound holds values that aren't finite: it can't be measured")
+        self._peak = max(self._peak, peak)
+        self._true_peak = max(self._true_peak, peak)
+        self._heard(self._groups.feed(block, self._true_peak))
         self._loudness.feed(block)
 
     def measures(self) -> Measures:
         """What there is to say once all blocks are fed."""
-        self._true_peak = max(self._true_peak, self._groups.end().max(initial=0.0))
-        return Measures(
-            decibels(self._peak), decibels(float(self._true_peak)), self._loudness.energies
-        )
+        self._heard(self._groups.end(self._true_peak))
+        return Measures(decibels(self._peak), decibels(self._true_peak), self._loudness.energies)
+
+    def _heard(self, peaks: np.ndarray) -> None:
+        self._true_peak = max(self._true_peak, float(peaks.max(initial=0.0)))
 
 
 def measure(sound: Sound, rate: int = SAMPLE_RATE) -> Measures:
-    """Peak, true peak and loudness of any sound, in one reading of it."""
-    channels = sound.shape[1] if isinstance(sound, np.ndarray) else 2
-    meter = Meter(channels, rate)
+    """Peak, true peak and loudness of any sound, in one reading of it.
+
+    Raises ChoraleError for an array that is no sound, and for values that aren't finite.
+    """
+    meter = Meter(channels_of(sound), rate)
     for block in blocks_of(sound):
         meter.feed(block)
     return meter.measures()

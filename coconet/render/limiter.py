@@ -16,8 +16,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from coconet.render.levels import GROUP, GroupPeaks
-from coconet.render.tape import SAMPLE_RATE
+from coconet.checks import number
+from coconet.errors import ChoraleError
+from coconet.render.levels import GROUP, GroupPeaks, factor
+from coconet.render.tape import SAMPLE_RATE, channels_of
 
 #: Groups of `GROUP` frames over which the gain goes down: 6 ms.
 ATTACK = 8
@@ -47,6 +49,8 @@ class Limiter:
         self.reduction = 0.0
         self._gain = gain
         self._threshold = ceiling - MARGIN
+        # What stays under this before the gain needs no closer look.
+        self._floor = factor(self._threshold - gain)
         self._peaks = GroupPeaks(channels)
         self._sound = np.zeros((0, channels), np.float32)
         # Reductions that groups ask for, from the one before the first edge that isn't
@@ -60,11 +64,11 @@ class Limiter:
     def feed(self, block: np.ndarray) -> np.ndarray:
         """Take the next block; give what is ready, which lags behind by 10 ms or so."""
         self._sound = np.concatenate([self._sound, block.astype(np.float32)])
-        return self._ready(self._peaks.feed(block))
+        return self._ready(self._peaks.feed(block, self._floor))
 
     def end(self) -> np.ndarray:
         """What is left when there is no more to come."""
-        last = np.append(self._peaks.end(), np.zeros(ATTACK + 2, np.float32))
+        last = np.append(self._peaks.end(self._floor), np.zeros(ATTACK + 2, np.float32))
         return self._ready(last)
 
     def _ready(self, peaks: np.ndarray) -> np.ndarray:
@@ -94,8 +98,9 @@ class Limiter:
         ready, self._sound = self._sound[:frames], self._sound[frames:]
         if gains.min() == gains.max():
             return ready * np.float32(gains[0])
-        at = np.arange(frames) / GROUP
-        return ready * np.interp(at, np.arange(len(gains)), gains).astype(np.float32)[:, None]
+        slopes = np.diff(gains)[:, None] * (np.arange(GROUP) / GROUP)
+        ramps = (gains[:-1, None] + slopes).astype(np.float32)
+        return ready * ramps.reshape(-1, 1)[:frames]
 
 
 def _released(asked: np.ndarray, before: float) -> np.ndarray:
@@ -121,9 +126,19 @@ def limited(limiter: Limiter, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarr
 def limit(samples: np.ndarray, ceiling: float, gain: float = 0.0) -> np.ndarray:
     """An array made `gain` decibels louder and held under a true peak: float32, same shape.
 
+    samples : float array, shape=(frames, 1 or 2), at 44100 frames a second
+    ceiling : dBTP, -60 to 0; gain : dB, -120 to 120
+
+    Raises ChoraleError for other numbers, an array that is no sound, and values that
+    aren't finite.
+
     >>> loud = np.sin(np.arange(44100) / 20)[:, None]
     >>> bool(np.abs(limit(loud, -6.0)).max() <= 10 ** (-6 / 20))
     True
     """
-    blocks = limited(Limiter(gain, ceiling, samples.shape[1]), [samples])
+    channels = channels_of(samples)
+    if not np.isfinite(samples).all():
+        raise ChoraleError("the sound holds values that aren't finite: it can't be limited")
+    ceiling, gain = number(ceiling, "ceiling", -60, 0), number(gain, "gain", -120, 120)
+    blocks = limited(Limiter(gain, ceiling, channels), [samples])
     return np.concatenate(list(blocks))

@@ -9,7 +9,7 @@ import numpy as np
 
 from coconet.checks import needs_rng, not_needed, rows_of
 from coconet.chorale import Chorale
-from coconet.errors import ChoraleError
+from coconet.errors import ChoraleError, shown
 from coconet.grid import note_table, voice_name
 from coconet.render.dynamics import (
     Walker,
@@ -28,7 +28,7 @@ from coconet.render.events import (
     WalkCounts,
 )
 from coconet.render.style import CALM, Style, parse_style
-from coconet.render.tempo import clock, tempo_at
+from coconet.render.tempo import step_times, tempo_at
 from coconet.transforms.layer import as_traced
 from coconet.transforms.spans import spans_of, steps_within
 from coconet.tuning import KEYS
@@ -78,6 +78,8 @@ def perform(
         hear, for a style that doesn't fit it or needs a generator, for spans without a walk,
         and for what would last longer than a day.
     """
+    if not isinstance(chorale, Chorale):
+        raise ChoraleError(f"expected a Chorale, got {shown(chorale)}")
     style = parse_style(style)
     rng = needs_rng(rng) if style.needs_chance else None
     if style.walk is None:
@@ -86,7 +88,9 @@ def perform(
     name = chorale.title or "chorale"
     if not len(voice):
         raise ChoraleError(f"{name}: has no notes to sound, only rests")
-    times, ends = clock(chorale, tempo=style.tempo, fermata=style.fermata, broaden=style.broaden)
+    times, ends = step_times(
+        chorale, tempo=style.tempo, fermata=style.fermata, broaden=style.broaden
+    )
     notes = np.zeros(len(voice), NOTE)
     notes["start"], notes["voice"], notes["step"], notes["key"] = times[start], voice, start, pitch
     notes["hz"] = _frequencies(frequencies, chorale, voice, start, pitch)
@@ -144,7 +148,10 @@ def _frequencies(
     pitch: np.ndarray,
 ) -> np.ndarray:
     """The frequency of each note, in Hz."""
-    array = np.asarray(frequencies)
+    try:
+        array = np.asarray(frequencies)
+    except ValueError:  # rows of unequal length
+        array = np.array(None)
     if array.dtype.kind not in "iuf" or array.shape not in ((KEYS,), chorale.grid.shape):
         raise ChoraleError(
             f"frequencies: expected Hz of shape ({KEYS},) or {chorale.grid.shape}, "
@@ -253,7 +260,8 @@ def _glide(
     """Let notes, voice by voice and in order, move to the pitch of the next."""
     here, after = notes[:-1], notes[1:]
     glides = (here["voice"] == after["voice"]) & (end[:-1] == after["step"]) & follows[:-1]
-    glides &= here["hz"] != after["hz"]
+    # In adaptive intonation a repeated key may differ by some cents: it is struck anew.
+    glides &= (here["key"] != after["key"]) & (here["hz"] != after["hz"])
     if style.glides is not None:
         if style.glides.shape != chorale.grid.shape:
             raise ChoraleError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,8 +27,8 @@ from coconet.render.tape import SAMPLE_RATE, Tape
 from coconet.tuning import DEFAULT, Tuning, load_tuning
 
 
-def play(chorale: Chorale, **options: Any) -> Any:
-    """Render a chorale and return a player for the notebook.
+def play(music: Chorale | Performance, **options: Any) -> Any:
+    """Render a chorale or a performance and return a player for the notebook.
 
     options : those of `coconet.render.render`, such as `synth`, `tuning`, `style`
 
@@ -37,15 +36,17 @@ def play(chorale: Chorale, **options: Any) -> Any:
     -------
     IPython.display.Audio, or a Markdown text that says what is missing where no
     synthesiser works, so that a notebook runs through without sound.
+
+    Raises ChoraleError as `coconet.render.render` does.
     """
     from IPython.display import Audio
 
     ways = available_sound(options.get("soundfont"))
     if not any(way.works for way in ways):
         return _silence([reason for way in ways for reason in way.missing])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "sound.wav"
-        render(chorale, path, **options)
+    with scratch_folder() as folder:
+        path = folder / "sound.wav"
+        render(music, path, **options)
         samples, _ = read_sound(path)
     return Audio(data=mp3_of(samples), embed=True)
 
@@ -172,7 +173,8 @@ def _engine(
     the user chose must not be passed over.
     """
     wanted = DEFAULT_INSTRUMENT if instrument is None else instrument
-    parse_parts(wanted, voices)
+    if any(part.instrument.needs == "samples" for part in parse_parts(wanted, voices)):
+        raise ChoraleError("instrument samples: a quick look has none; say play(..., samples=...)")
     if soundfont is not None:
         open_soundfont(soundfont)
     lacks = []

@@ -21,6 +21,11 @@ LOOP_MODES = ("no_loop", "one_shot", "loop_continuous", "loop_sustain")
 NOTHING = -1
 #: Shorter fades click, in seconds.
 SHORTEST_RELEASE = 0.01
+#: Seconds that a note sounds at most after its end.
+LONGEST_RING = 60.0
+#: So many semitones below its lowest key a recording is played at most: a style's largest
+#: shift, and one more for a temperament that stands away from equal.
+BELOW = 25
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,14 @@ class Region:
         if self.looped:
             return np.full(np.shape(hz), np.inf)
         return (self.end - self.offset) / self.facts.rate * self.hz / np.asarray(hz, float)
+
+    @property
+    def ring(self) -> float:
+        """Seconds that a note rings on after its end, at most: a one-shot plays to its own."""
+        if self.mode != "one_shot":
+            return self.release
+        lowest = key_hz(self.keys[0] - BELOW)
+        return min(LONGEST_RING, float(self.seconds(lowest)) + self.release)
 
 
 def empty_chart() -> np.ndarray:

@@ -24,6 +24,7 @@ import numpy as np
 from coconet.checks import choice, number, whole
 from coconet.errors import ChoraleError, nearest_name, shown
 from coconet.render.regions import (
+    LONGEST_RING,
     LOUDEST,
     NOTHING,
     SHORTEST_RELEASE,
@@ -72,7 +73,8 @@ def folder_regions(
     middle_c : what the names call MIDI key 60: C4, C3 or C5
     layers : velocity 1-127 of each layer, by its number or word; by default by its name
     reach : semitones by which a sample may be transposed at most, 0-127
-    release : seconds in which a note dies away when it is let go
+    release : seconds in which a note dies away when it is let go, 0-60; shorter ones than
+        10 ms would click
 
     Returns
     -------
@@ -85,7 +87,7 @@ def folder_regions(
     """
     choice(middle_c, "middle_c", tuple(MIDDLE_C))
     reach = whole(reach, "reach", 0, LOUDEST)
-    release = max(number(release, "release", 0, 60), SHORTEST_RELEASE)
+    release = max(number(release, "release", 0, LONGEST_RING), SHORTEST_RELEASE)
     samples, warnings = _samples(folder, _files(folder, only), MIDDLE_C[middle_c])
     own, ranked = _velocities({sample.layer for sample in samples}, layers)
     samples.sort(key=lambda sample: (sample.key, own[sample.layer]))
@@ -162,15 +164,12 @@ def _samples(folder: Path, files: Sequence[Path], shift: int) -> tuple[list[_Sam
     names = [str(file.relative_to(folder).with_suffix("")) for file in files]
     kept: dict[tuple[int, int | str | None], _Sample] = {}
     faults, doubled, otherwise = [], [], []
-    for file, name, named in zip(files, names, read_names(names), strict=True):
+    for file, name, named in zip(files, names, read_names(names, shift), strict=True):
         facts = read_facts(file)
-        key = None if named.key is None else named.key + shift
-        fault = named.fault
+        key, fault = named.key, named.fault
         if key is None and not fault:
             key = None if facts.key is None else round(facts.key)
             fault = "" if facts.key else "its name holds no note, and its header none either"
-        if not fault and not 0 <= key < KEYS:
-            fault = f"key {key} is outside MIDI's 0-127"
         if fault:
             faults.append(f"{name}: not used: {fault}")
             continue

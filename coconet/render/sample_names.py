@@ -57,8 +57,11 @@ def key_of(text: str) -> int | None:
     return _key(*found.groups()) if found else None
 
 
-def read_names(names: Sequence[str]) -> list[Named]:
+def read_names(names: Sequence[str], shift: int = 0) -> list[Named]:
     """What names without their suffixes say, each in the light of all.
+
+    shift : semitones that are added to notes, where C4 isn't the maker's middle C; numbers
+        of keys stay as they are
 
     >>> [(name.key, name.layer) for name in read_names(["47 emp G4-", "63 emp G#4"])]
     [(67, 47), (68, 63)]
@@ -72,7 +75,7 @@ def read_names(names: Sequence[str]) -> list[Named]:
         for column in ("notes", "numbers"):
             _drop_shared([parts[at] for at in group], column)
     _drop_counters([parts[at] for at in by_note])
-    return [_understood(part) for part in parts]
+    return [_understood(part, shift) for part in parts]
 
 
 def _key(letter: str, sign: str, octave: str) -> int:
@@ -117,8 +120,8 @@ def _drop_counters(parts: list[dict]) -> None:
             part["numbers"] = []
 
 
-def _understood(part: dict) -> Named:
-    notes = {_key(*note) for note in part["notes"]}
+def _understood(part: dict, shift: int) -> Named:
+    notes = {_key(*note) + shift for note in part["notes"]}
     numbers = part["numbers"]
     if len(notes) > 1:
         spelled = ", ".join("".join(note) for note in part["notes"])

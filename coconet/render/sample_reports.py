@@ -20,6 +20,8 @@ HEADER = ("sample", "layer", "keys", "velocities", "notes")
 VALUE_BYTES = 8
 #: Never-used samples that are named for each layer; the CSV names all.
 NAMED = 6
+#: Rows of the report as text.
+ROWS = 30
 #: Characters of a file's name in the table.
 LONGEST = 50
 
@@ -64,16 +66,21 @@ class SampleReport:
             f"({size / 1e6:.1f} of {whole / 1e6:.1f} MB on disk{memory})"
         )
 
-    def table(self) -> Table:
-        """The samples that played, most notes first; below, the others, layer by layer."""
+    def table(self, most: int | None = None) -> Table:
+        """The samples that played, most notes first; below, the others, layer by layer.
+
+        most : rows at most, the others are only counted; by default all
+        """
         from coconet.tables import Table  # what it brings along takes a tenth of a second
 
         order = np.argsort(-self.used, kind="stable")[: np.count_nonzero(self.used)]
         rows = tuple(
             (_short(self.regions[at]), *_where(self.regions[at]), str(self.used[at]))
-            for at in order
+            for at in order[:most]
         )
-        return Table(HEADER, rows, caption=self.summary, notes=tuple(self._never()))
+        left = len(order) - len(rows)
+        more = [f"and {left} more that played; the CSV has all"] if left else []
+        return Table(HEADER, rows, caption=self.summary, notes=(*more, *self._never()))
 
     def csv(self) -> str:
         """A line a region in the set's order, those that never played with 0 notes."""
@@ -84,7 +91,7 @@ class SampleReport:
         return csv_of(HEADER, rows)
 
     def __str__(self) -> str:
-        return str(self.table())
+        return str(self.table(ROWS))
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()

@@ -18,6 +18,7 @@ from coconet.errors import ChoraleError, nearest_name, shown
 MOST_BYTES = 10_000_000
 MOST_FILES = 1_000
 MOST_REGIONS = 20_000
+MOST_OPCODES = 1_000
 DEEPEST = 16
 LONGEST_LINE = 20_000
 #: Headers from the widest to the narrowest; each forgets what stood below it.
@@ -26,9 +27,8 @@ LEVELS = ("control", "global", "master", "group", "region")
 OTHERS = ("curve", "effect", "midi", "sample")
 
 _COMMENTS = re.compile(r"/\*.*?(\*/|\Z)|//[^\n]*", re.DOTALL)
-_PART = re.compile(
-    r"<(?P<header>\w+)>|(?P<name>[A-Za-z_]\w*)=(?P<value>.*?)(?=\s+[A-Za-z_]\w*=|\s*<\w+>|\s*$)"
-)
+#: Where a header stands, or a value begins; that one lasts until the next of these.
+_MARK = re.compile(r"<(?P<header>\w+)>|(?<![^\s>])(?P<name>[A-Za-z_]\w*)=")
 _DEFINE = re.compile(r"#define\s+\$(\w+)[ \t]*(\S*)")
 _INCLUDE = re.compile(r'\s*#include\s*"([^"]*)"\s*(.*)')
 _MACRO = re.compile(r"\$(\w+)")
@@ -44,10 +44,24 @@ class Opcode:
 
 @dataclass(frozen=True)
 class Section:
-    """One region: all opcodes that hold for it, by name, and where it stands."""
+    """One region.
 
-    opcodes: dict[str, Opcode]
+    levels : opcodes by name of each header above it, from the widest on, and its own
+    place : where it stands
+    """
+
+    levels: tuple[dict[str, Opcode], ...]
     place: str
+
+    @property
+    def opcodes(self) -> dict[str, Opcode]:
+        """All that hold for it, in the order in which players read them: its own come last."""
+        merged: dict[str, Opcode] = {}
+        for level in self.levels:
+            for name, opcode in level.items():
+                merged.pop(name, None)
+                merged[name] = opcode
+        return merged
 
 
 @dataclass
@@ -58,8 +72,8 @@ class _Reader:
     macros: dict[str, str] = field(default_factory=dict)
     levels: dict[str, dict[str, Opcode]] = field(default_factory=dict)
     level: str = ""
-    #: Of each region what it inherits, its own opcodes, which are still to come, its place.
-    regions: list[tuple[dict[str, Opcode], dict[str, Opcode], str]] = field(default_factory=list)
+    #: Their own opcodes are still to come when they are put here.
+    regions: list[Section] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     files: int = 0
     size: int = 0
@@ -79,8 +93,7 @@ def parse_sfz(path: Path | str) -> tuple[list[Section], list[str]]:
     _read(reader, path, ())
     if not reader.regions:
         raise ChoraleError(f"{path}: expected a <region>, got none; is it an SFZ file?")
-    sections = [Section(inherited | own, place) for inherited, own, place in reader.regions]
-    return sections, reader.warnings
+    return reader.regions, reader.warnings
 
 
 def _read(reader: _Reader, path: Path, above: tuple[Path, ...], asked: str = "") -> None:
@@ -113,41 +126,46 @@ def _read(reader: _Reader, path: Path, above: tuple[Path, ...], asked: str = "")
 
 def _parts(reader: _Reader, line: str, place: str) -> None:
     """The headers and opcodes of a line."""
-    end = 0
-    for part in _PART.finditer(line):
-        _note_text(reader, line[end : part.start()], place)
-        end = part.end()
-        if part["header"]:
-            _open(reader, part["header"].lower(), place)
+    marks = list(_MARK.finditer(line))
+    _note_text(reader, line[: marks[0].start()] if marks else line, place)
+    ends = [*(mark.start() for mark in marks), len(line)][1:]
+    for mark, end in zip(marks, ends, strict=True):
+        text = line[mark.end() : end].strip()
+        if mark["header"]:
+            _open(reader, mark["header"].lower(), place)
+            _note_text(reader, text, place)
         elif not reader.level:
             raise ChoraleError(
-                f"{place}: expected a header such as <region>, got {shown(part[0])}; "
+                f"{place}: expected a header such as <region>, got {shown(mark[0] + text)}; "
                 "is it an SFZ file?"
             )
         elif reader.level in LEVELS:
             opcodes = reader.levels[reader.level]
-            opcodes[part["name"].lower()] = Opcode(part["value"].strip(), place)
-    _note_text(reader, line[end:], place)
+            opcodes.pop(mark["name"].lower(), None)  # the later one counts, and stands later
+            opcodes[mark["name"].lower()] = Opcode(text, place)
+            if len(opcodes) > MOST_OPCODES:
+                raise ChoraleError(f"{place}: more than {MOST_OPCODES} opcodes of one header")
 
 
 def _open(reader: _Reader, header: str, place: str) -> None:
-    """A header begins: what stood below it no longer holds."""
+    """A header begins: what stood below it no longer holds, except with <control>."""
     if header not in LEVELS and header not in OTHERS:
         known = (*LEVELS, *OTHERS)
         raise ChoraleError(f"{place}: unknown header <{header}>{nearest_name(header, known)}")
     reader.level = header
     if header in OTHERS:
         return
+    if header == "control":
+        # It adds to an earlier one, for the regions that follow, and ends no group.
+        reader.levels[header] = dict(reader.levels.get(header, {}))
+        return
     for level in LEVELS[LEVELS.index(header) :]:
-        # A second <control> adds to the first, as players have it.
-        reader.levels[level] = dict(reader.levels.get(level, {})) if level == "control" else {}
+        reader.levels[level] = {}
     if header == "region":
         if len(reader.regions) >= MOST_REGIONS:
             raise ChoraleError(f"{place}: more than {MOST_REGIONS} regions")
-        inherited: dict[str, Opcode] = {}
-        for level in LEVELS[:-1]:
-            inherited |= reader.levels.get(level, {})
-        reader.regions.append((inherited, reader.levels["region"], place))
+        levels = tuple(reader.levels[level] for level in LEVELS if level in reader.levels)
+        reader.regions.append(Section(levels, place))
 
 
 def _expanded(reader: _Reader, line: str, place: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from coconet.errors import ChoraleError, nearest_name, shown
 from coconet.render.regions import (
+    LONGEST_RING,
     LOOP_MODES,
     LOUDEST,
     SHORTEST_RELEASE,
@@ -25,7 +26,7 @@ from coconet.render.regions import (
     key_hz,
 )
 from coconet.render.sample_names import key_of
-from coconet.render.sfz import Section, parse_sfz
+from coconet.render.sfz import Opcode, Section, parse_sfz
 from coconet.render.wavs import Facts, read_facts
 from coconet.tuning import KEYS
 
@@ -73,6 +74,8 @@ SILENT = re.compile(r"\w*label(_cc|_key)?\d*|seq_length|hirand|sw_(lo|hi)key|set
 _CONTROLLER = re.compile(r"(lo|hi)h?d?cc(\d+)")
 #: Controllers stand at these values, the others at 0, unless the file says otherwise.
 CONTROLLERS = {7: 100, 10: 64, 11: 127}
+#: Unknown opcodes that a warning names.
+NAMED = 20
 SKIPPED = {
     "release": "sounds of keys let go (trigger)",
     "take": "other takes of the same (seq_position, lorand)",
@@ -102,13 +105,14 @@ def sfz_regions(path: Path | str) -> tuple[list[Region], np.ndarray, list[str]]:
     files = _Files(path.parent)
     regions, skipped, unknown, first_switch = [], Counter(), {}, None
     for section in sections:
-        _refuse_unknown(section, unknown)
-        if first_switch is None and "sw_last" in section.opcodes:
-            first_switch = _Values(section).key("sw_last")
-        if reason := _left_out(section, first_switch):
+        values = _Values(section)
+        if first_switch is None and "sw_last" in values:
+            first_switch = values.key("sw_last")
+        if reason := _left_out(values, first_switch):
             skipped[reason] += 1
         else:
-            regions.append(_region(section, files))
+            _note_unknown(values, unknown)
+            regions.append(_region(values, files))
     if not regions:
         reasons = "; ".join(SKIPPED[reason] for reason in skipped)
         raise ChoraleError(f"{path}: none of {len(sections)} regions plays here: {reasons}")
@@ -117,8 +121,12 @@ def sfz_regions(path: Path | str) -> tuple[list[Region], np.ndarray, list[str]]:
             f"{path.name}: {count} of {len(sections)} regions left out: {SKIPPED[reason]}"
         )
     if unknown:
-        names = ", ".join(f"{name} ({place})" for name, place in sorted(unknown.items()))
-        warnings.append(f"{path.name}: opcodes that aren't known here have no effect: {names}")
+        names = [f"{name} ({place})" for name, place in sorted(unknown.items())]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        warnings.append(
+            f"{path.name}: opcodes that aren't known here have no effect: "
+            f"{', '.join(names[:NAMED])}{more}"
+        )
     chart = empty_chart()
     for index in reversed(range(len(regions))):  # of several, the first stays
         (low, high), (soft, loud) = regions[index].keys, regions[index].velocities
@@ -141,8 +149,13 @@ class _Values:
     """The opcodes of a region as numbers, keys and words, checked."""
 
     def __init__(self, section: Section) -> None:
-        self.opcodes = {ALIASES.get(name, name): op for name, op in section.opcodes.items()}
+        self.opcodes: dict[str, Opcode] = {}
         self.place = section.place
+        for name, opcode in section.opcodes.items():
+            if name == "key":  # it stands for all of these, and what follows changes them
+                for other in ("lokey", "hikey", "pitch_keycenter"):
+                    self.opcodes.pop(other, None)
+            self.opcodes[ALIASES.get(name, name)] = opcode
 
     def __contains__(self, name: str) -> bool:
         return name in self.opcodes
@@ -188,9 +201,8 @@ class _Values:
         return self.whole("note_offset", 0) + 12 * self.whole("octave_offset", 0)
 
 
-def _left_out(section: Section, first_switch: int | None) -> str:
+def _left_out(values: _Values, first_switch: int | None) -> str:
     """Why a region never plays here, as a key of `SKIPPED`; '' for one that plays."""
-    values = _Values(section)
     trigger = values.text("trigger", "attack").lower()
     low, high = _keys(values)
     soft, loud = values.whole("lovel", 0), values.whole("hivel", LOUDEST)
@@ -246,18 +258,17 @@ def _keys(values: _Values) -> tuple[int, int]:
     return (max(low, 0), high) if high >= 0 else (0, -1)
 
 
-def _region(section: Section, files: _Files) -> Region:
+def _region(values: _Values, files: _Files) -> Region:
     """A region that plays."""
-    values = _Values(section)
     if "sample" not in values:
-        raise ChoraleError(f"{section.place}: a region without a sample")
+        raise ChoraleError(f"{values.place}: a region without a sample")
     sample = values.opcodes["sample"]
     facts = files.find(values.text("default_path") + sample.value, sample.place)
     offset = values.whole("offset", 0)
     end = min(values.whole("end", facts.frames - 1) + 1, facts.frames)
     if offset >= end:
         raise ChoraleError(
-            f"{section.place}: expected offset before the end, got {offset} of {end} frames "
+            f"{values.place}: expected offset before the end, got {offset} of {end} frames "
             f"({facts.path.name})"
         )
     mode, loop = _loop(values, facts, offset, end)
@@ -282,8 +293,8 @@ def _region(section: Section, files: _Files) -> Region:
         hold=values.number("ampeg_hold", 0),
         decay=values.number("ampeg_decay", 0),
         sustain=values.number("ampeg_sustain", 100) / 100,
-        release=max(values.number("ampeg_release", 0), SHORTEST_RELEASE),
-        source=section.place,
+        release=min(max(values.number("ampeg_release", 0), SHORTEST_RELEASE), LONGEST_RING),
+        source=values.place,
     )
 
 
@@ -331,11 +342,10 @@ def _cells(region: Region) -> int:
     return (high - low + 1) * (loud - soft + 1)
 
 
-def _refuse_unknown(section: Section, unknown: dict[str, str]) -> None:
+def _note_unknown(values: _Values, unknown: dict[str, str]) -> None:
     """Note opcodes that aren't known, each at its first place."""
-    for name, opcode in section.opcodes.items():
-        plain = ALIASES.get(name, name)
-        known = plain in NUMBERS or plain in KEY_NAMES or plain in OTHER_NAMES
+    for name, opcode in values.opcodes.items():
+        known = name in NUMBERS or name in KEY_NAMES or name in OTHER_NAMES
         controlled = _CONTROLLER.fullmatch(name) or name.startswith(("on_", "start_"))
         if not (known or controlled or SILENT.fullmatch(name)):
             unknown.setdefault(name, opcode.place)

@@ -7,7 +7,7 @@ word and plays far too quietly.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import hashlib
 import os
 import shutil
@@ -16,7 +16,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from coconet import places
 from coconet.errors import ChoraleError
+from coconet.files import read_json, write_json
 
 #: Best first: a font with a good stereo piano, then smaller ones.
 PREFERRED = ("FluidR3_GM", "FluidR3_GS", "GeneralUser", "MuseScore_General", "TimGM6mb")
@@ -35,9 +37,23 @@ class SoundFont:
     version: int
 
     def digest(self) -> str:
-        """A hash of the whole file, by which measurements of it are kept."""
+        """A hash of the whole file, by which measurements of it are kept.
+
+        Hashing 148 MB takes 0.2 s, so it is remembered in the cache folder, as long as
+        the file's path, size and time of change stay the same.
+        """
         stat = self.path.stat()
-        return _digest(self.path, stat.st_size, stat.st_mtime_ns)
+        state = {"size": stat.st_size, "modified": stat.st_mtime_ns}
+        name = hashlib.blake2b(os.fsencode(self.path), digest_size=16).hexdigest()
+        file = places.cache() / f"digest-{name}.json"
+        with contextlib.suppress(ChoraleError, KeyError, TypeError):
+            entry = read_json(file)
+            if entry == state | {"digest": str(entry["digest"])}:
+                return entry["digest"]
+        digest = _digest(self.path)
+        with contextlib.suppress(ChoraleError):  # an unwritable cache only costs time
+            write_json(file, state | {"digest": digest})
+        return digest
 
 
 def open_soundfont(path: Path | str) -> SoundFont:
@@ -117,9 +133,7 @@ def install_command(package: str) -> str:
     return f"install the package {package} (Debian, Ubuntu), or your system's equivalent"
 
 
-@functools.lru_cache(maxsize=8)
-def _digest(path: Path, size: int, modified: int) -> str:
-    """Hashing 148 MB takes 0.3 s: once a process, as long as the file is the same."""
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 

@@ -46,7 +46,8 @@ class Style:
     levels : decibels, -60 to 24, one a voice, or for some voices by name or row; a name means
         those voices of all quartets
     glide : seconds, 0-60, over which a note moves to the pitch of the next of its voice, if
-        that follows without a gap; at most half the note. It arrives when the next begins.
+        that is another key and follows without a gap; at most half the note. It arrives when
+        the next begins.
     glides : bool array (voices, steps): notes that glide, marked where they begin; None for
         all
     shift : semitones, -24 to 24: sampled instruments take the sample so much higher, and
@@ -165,7 +166,10 @@ def _validate_levels(levels: object) -> tuple | None:
 def _validate_glides(glides: object) -> np.ndarray | None:
     if glides is None:
         return None
-    array = np.array(glides) if items_of(glides) is not None else np.array(None)
+    try:
+        array = np.array(items_of(glides))
+    except ValueError:  # rows of unequal length
+        array = np.array(None)
     if array.ndim != 2 or array.dtype.kind != "b":
         raise ChoraleError(
             f"glides: expected booleans of shape (voices, steps), got {shown(glides)}"

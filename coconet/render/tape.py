@@ -9,11 +9,14 @@ or a plain array of shape (frames, channels).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from coconet.errors import ChoraleError
 
 CHANNELS = 2
 SAMPLE_RATE = 44100
@@ -127,6 +130,33 @@ def blocks_of(sound: Sound, size: int = BLOCK) -> Iterator[np.ndarray]:
             yield sound[first : first + size]
         else:
             yield sound.read(first, first + size)
+
+
+def channels_of(sound: Sound, name: str = "sound") -> int:
+    """How many channels a sound has, 1 or 2.
+
+    name : how messages call it
+
+    Raises ChoraleError for an array that is no float array of shape (frames, 1 or 2).
+    """
+    if not isinstance(sound, np.ndarray):
+        return CHANNELS
+    if sound.ndim != 2 or sound.shape[1] not in (1, CHANNELS) or sound.dtype.kind != "f":
+        raise ChoraleError(
+            f"{name}: expected float sound of shape (frames, 1 or 2), "
+            f"got {sound.dtype} of shape {sound.shape}"
+        )
+    return sound.shape[1]
+
+
+def ahead(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same blocks; a second core makes the next one while one is being used."""
+    source = iter(blocks)
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(next, source, None)
+        while (block := coming.result()) is not None:
+            coming = pool.submit(next, source, None)
+            yield block
 
 
 def _fade(sound: np.ndarray, first: int, fade: int) -> None:

@@ -73,11 +73,12 @@ def validate_tempo(tempo: object) -> Tempo:
     return tuple(pairs)
 
 
-def tempo_at(tempo: Tempo, steps: np.ndarray) -> np.ndarray:
+def tempo_at(tempo: Tempo, steps: np.ndarray, *, before: bool = False) -> np.ndarray:
     """The tempo at some steps: float array of their shape, quarters a minute.
 
     Straight lines between break points; before the first and after the last it is theirs;
-    where two points share a step the later one counts.
+    where two points share a step the later one counts, or the earlier one if the tempo just
+    `before` the steps is asked for.
 
     >>> tempo_at(((4.0, 60.0), (8.0, 100.0)), np.array([0, 5, 9])).tolist()
     [60.0, 70.0, 100.0]
@@ -86,8 +87,8 @@ def tempo_at(tempo: Tempo, steps: np.ndarray) -> np.ndarray:
     if not isinstance(tempo, tuple):
         return np.full(steps.shape, float(tempo))
     at, tempi = np.array(tempo).T
-    before = np.searchsorted(at, steps, side="right") - 1
-    low, high = np.clip(before, 0, None), np.clip(before + 1, None, len(at) - 1)
+    after = np.searchsorted(at, steps, side="left" if before else "right")
+    low, high = np.clip(after - 1, 0, None), np.clip(after, None, len(at) - 1)
     width = at[high] - at[low]
     # At a place outside the points both are the same one.
     part = np.divide(steps - at[low], width, out=np.zeros(steps.shape), where=width > 0)
@@ -104,7 +105,7 @@ def phrase_spans(chorale: Chorale) -> list[tuple[int, int]]:
     return list(pairwise(accumulate(lengths, initial=0)))
 
 
-def clock(
+def step_times(
     chorale: Chorale, *, tempo: Tempo | None = None, fermata: float = 0.5, broaden: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """When each step begins, and when a note that lasts until it falls silent.
@@ -158,14 +159,13 @@ def _step_seconds(tempo: Tempo, steps: int) -> np.ndarray:
     inner = [step for step, _ in tempo if 0 < step < steps]
     edges = np.unique(np.concatenate([np.arange(steps + 1), inner]))
     left, right = edges[:-1], edges[1:]
-    middle, width = (left + right) / 2, right - left
-    # No point lies between the edges, so that the middle and a quarter tell the line.
-    centre = tempo_at(tempo, middle)
-    rise = 4 * (centre - tempo_at(tempo, middle - width / 4))
-    half = rise / (2 * centre)
-    # log((1 + h) / (1 - h)) / 2h is 1 for no rise; arctanh keeps its digits for small ones.
+    # No point lies between two edges: there the tempo runs straight.
+    first, last = tempo_at(tempo, left), tempo_at(tempo, right, before=True)
+    mean = (first + last) / 2
+    half = (last - first) / (last + first)
+    # log(b / a) is 2 arctanh(half), which keeps its digits where a and b are nearly the same.
     bent = np.divide(np.arctanh(half), half, out=np.ones_like(half), where=half != 0)
-    seconds = width * 60 / STEPS_PER_QUARTER / centre * bent
+    seconds = (right - left) * 60 / STEPS_PER_QUARTER / mean * bent
     return np.bincount(np.floor(left).astype(int), seconds, minlength=steps)
 
 

@@ -30,6 +30,8 @@ INTEGER, FLOATING, PACKED, EXTENSIBLE = 1, 3, (6, 7), 0xFFFE
 UNKNOWN_LENGTH = 0xFFFFFFFF
 #: Of a 'smpl' chunk: the recorded key and its fraction; then how many loops; each loop.
 KEY, LOOPS, LOOP = struct.Struct("<12xII"), struct.Struct("<28xI4x"), struct.Struct("<4xIII8x")
+#: A WAV file has a dozen of chunks; one of zeros would seem to have millions.
+MOST_CHUNKS = 1_000
 #: A peak below this, -80 dBFS, is silence.
 SILENCE = 1e-4
 #: Frames that are read at once.
@@ -114,9 +116,19 @@ def check_data(facts: Facts, first: int = 0, last: int | None = None) -> None:
     Raises
     ------
     ChoraleError
-        For silence, for values that aren't finite, and where frames are missing. A file
-        is read once a process, as long as it stays the same.
+        For silence, for values that aren't finite, where frames are missing, and where
+        the file is no longer the one that `facts` tell of. It is read once a process.
     """
+    try:
+        stat = facts.path.stat()
+    except OSError as error:
+        raise ChoraleError(
+            f"{facts.path}: can't be read any more ({error.strerror}); was it moved?"
+        ) from error
+    if (stat.st_size, stat.st_mtime_ns) != (facts.size, facts.modified):
+        raise ChoraleError(
+            f"{facts.path}: has changed since the samples were opened; open them again"
+        )
     last = facts.frames if last is None else min(last, facts.frames)
     # In coarse steps, so that notes of many lengths ask for the same.
     steps = -(-last // (4 * BLOCK))
@@ -152,8 +164,11 @@ def _fault(facts: Facts, first: int, last: int) -> str:
 def _wav(file: BinaryIO, path: Path, size: int, modified: int) -> Facts:
     """The chunks of a WAV file, whose first 12 bytes have been read."""
     form, data, sampler = b"", None, b""
-    at = 12
+    at, chunks = 12, 0
     while at + 8 <= size:
+        chunks += 1
+        if chunks > MOST_CHUNKS:
+            raise ChoraleError(f"{path}: more than {MOST_CHUNKS} chunks; is the file damaged?")
         file.seek(at)
         name, length = struct.unpack("<4sI", file.read(8))
         room = size - at - 8
@@ -171,13 +186,16 @@ def _wav(file: BinaryIO, path: Path, size: int, modified: int) -> Facts:
         at += 8 + length + length % 2  # chunks begin at even bytes
     if len(form) < 16 or data is None:
         raise ChoraleError(f"{path}: a WAV file without its {'data' if form else 'format'}")
-    tag, channels, rate, _, width, _ = struct.unpack("<HHIIHH", form[:16])
+    tag, channels, rate, _, width, bits = struct.unpack("<HHIIHH", form[:16])
     if tag == EXTENSIBLE and len(form) >= 26:
         tag = struct.unpack("<H", form[24:26])[0]
     if tag not in (INTEGER, FLOATING, *PACKED):
         raise ChoraleError(f"{path}: WAV of compressed kind {tag}; expected PCM or float")
-    if not width:
-        raise ChoraleError(f"{path}: a WAV file whose frames have no width")
+    if not width or width != channels * -(-bits // 8):
+        raise ChoraleError(
+            f"{path}: a damaged WAV header: {channels} channels of {bits} bits in frames of "
+            f"{width} bytes; copy it again"
+        )
     frames = data // width
     key, loop = _sampler(sampler, frames)
     return Facts(path, rate, channels, frames, tag == FLOATING, size, modified, key, loop)

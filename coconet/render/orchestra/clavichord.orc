@@ -22,11 +22,17 @@ instr clavichord
     giClavichord[iAt + 2] Wave iAll, 10, 80
   endif
   kHz Pitch p4, iHold, p8, p9
-  iAmp Strength p5, p7, 1.6
+  iLeft, iRight Sides .125, p5, 1.6, p7, p6
   iLife = limit(.8 * (262 / p4) ^ .5, .2, 2.5)
   iBright = limit((p5 / 80) ^ 1.2, .1, 1.8)
-  aString Struck kHz, giClavichord[iAt], giClavichord[iAt + 1], giClavichord[iAt + 2], iLife, iBright
-  aShape Shape .0015, iHold, iFade
-  aString *= .125 * iAmp * aShape
-  Place aString, aString, p6
+  iRise = min(.0015, iHold / 2)
+  aShape transeg 0, iRise, 0, 1, iHold - iRise, 0, 1, iFade, -5, 0
+  aSlow expon 1, 7 * iLife, exp(-7)
+  aQuick expon iBright, 3 * iLife, iBright * exp(-7)
+  aFlash expon iBright, 1.1 * iLife, iBright * exp(-7)
+  aDeep poscil3 aSlow, kHz, giClavichord[iAt]
+  aClear poscil3 aQuick, kHz, giClavichord[iAt + 1]
+  aSharp poscil3 aFlash, kHz, giClavichord[iAt + 2]
+  aString = (aDeep + aClear + aSharp) * aShape
+  outs aString * iLeft, aString * iRight
 endin

@@ -29,13 +29,23 @@ instr harpsichord
     giHarpsichord[iAt + 2] Wave iAll, 15, 100
   endif
   kHz Pitch p4, iHold, p8, p9
-  iAmp Strength p5, p7, .5
+  iLeft, iRight Sides p10 == 2 ? .1 : .065, p5, .5, p7, p6
   iLife = limit(1.3 * (262 / p4) ^ .55, .25, 4) * (p10 == 2 ? .22 : 1)
-  aString Struck kHz, giHarpsichord[iAt], giHarpsichord[iAt + 1], giHarpsichord[iAt + 2], iLife, 1
-  aShape Shape .0008, iHold, iFade
+  iRise = min(.0008, iHold / 2)
+  aShape transeg 0, iRise, 0, 1, iHold - iRise, 0, 1, iFade, -5, 0
+  aSlow expon 1, 7 * iLife, exp(-7)
+  aQuick expon 1, 3 * iLife, exp(-7)
+  aFlash expon 1, 1.1 * iLife, exp(-7)
+  aDeep poscil3 aSlow, kHz, giHarpsichord[iAt]
+  aClear poscil3 aQuick, kHz, giHarpsichord[iAt + 1]
+  aSharp poscil3 aFlash, kHz, giHarpsichord[iAt + 2]
+  aString = (aDeep + aClear + aSharp) * aShape
   ; The plectrum touches the string once more as the jack falls.
-  aFalls transeg 0, iHold, 0, 0, .003, 0, .03, iFade - .003, -6, 0
-  aJack poscil3 aFalls, kHz, giHarpsichord[iAt + 1]
-  aString = (p10 == 2 ? .1 : .065) * iAmp * (aString * aShape + aJack)
-  Place aString, aString, p6
+  kGone timeinsts
+  if kGone >= iHold then
+    aFalls transeg 0, .003, 0, .03, iFade - .003, -6, 0
+    aJack poscil3 aFalls, kHz, giHarpsichord[iAt + 1]
+    aString += aJack
+  endif
+  outs aString * iLeft, aString * iRight
 endin

@@ -4,8 +4,11 @@
 ;   p3 seconds held      p6 pan, 0 left-1 right p9 in its last so many seconds held
 ; and from p10 on, what its instrument says. Nothing is shared between notes but
 ; tables, and nothing is left to chance: a note sounds the same wherever it stands.
+;
+; What makes sound, and its envelopes, stands in the instruments themselves: inside an
+; opcode of one's own Csound 6 begins it with the block, not with the note.
 sr = 44100
-ksmps = 32
+ksmps = 64
 nchnls = 2
 0dbfs = 1
 
@@ -13,33 +16,26 @@ giSine ftgen 0, 0, 4096, 10, 1
 ; Waves are made when a note first needs them, one for each key up to this one.
 giKeys = 137
 
-; Amplitude of a velocity, as a power that suits the instrument, and of a level in dB.
-opcode Strength, i, iii
-  iVelocity, iLevel, iPower xin
-  xout (iVelocity / 127) ^ iPower * 10 ^ (iLevel / 20)
+; Gains of the left and the right side, of the same power at any pan: iGain at full
+; velocity, to a power that suits the instrument, at 0 dB.
+opcode Sides, ii, iiiii
+  iGain, iVelocity, iPower, iLevel, iPan xin
+  iGain *= (iVelocity / 127) ^ iPower * 10 ^ (iLevel / 20)
+  xout iGain * cos(iPan * $M_PI_2), iGain * sin(iPan * $M_PI_2)
 endop
 
 ; Hz over time: steady, then moving evenly in cents until the key is let go.
 opcode Pitch, k, iiii
   iHz, iHold, iCents, iTime xin
-  ; A segment of no length would leave the move out.
-  iMove = min(iTime, max(0, iHold - 1 / kr))
-  kCents linseg 0, iHold - iMove, 0, iMove, iCents, 1, iCents
-  xout iHz * cent(kCents)
-endop
-
-; An envelope: rises in a straight line, stays, and dies away as a curve.
-opcode Shape, a, iii
-  iRise, iHold, iFade xin
-  iUp = min(iRise, iHold / 2)
-  aShape transeg 0, iUp, 0, 1, iHold - iUp, 0, 1, iFade, -5, 0
-  xout aShape
-endop
-
-; Sound to its place; the power is the same everywhere.
-opcode Place, 0, aai
-  aLeft, aRight, iPan xin
-  outs aLeft * cos(iPan * $M_PI_2), aRight * sin(iPan * $M_PI_2)
+  if iCents == 0 then
+    kHz = iHz
+  else
+    ; A segment of no length would leave the move out.
+    iMove = min(iTime, max(0, iHold - 1 / kr))
+    kCents linseg 0, iHold - iMove, 0, iMove, iCents, 1, iCents
+    kHz = iHz * cent(kCents)
+  endif
+  xout kHz
 endop
 
 ; A number from 0 to 1 by which notes differ: of what the note is, never of when.
@@ -81,38 +77,16 @@ opcode Wave, i, i[]ii
   xout iTable
 endop
 
-; Several players on one pitch. One is exactly on it; two pairs stand around it like
-; mirror images, with slow drifts and a vibrato, so that the sum shimmers while its
-; spectrum stays symmetric about the pitch: cos(a + b) + cos(a - b) = 2 cos(a) cos(b).
-; The pairs stay weaker than the first player, who is never cancelled.
-opcode Ensemble, aa, kiiii
-  kHz, iWave, iCents, iVibrato, iOwn xin
+; Hz by which the players of a section stand off their pitch. One is exactly on it; two
+; pairs stand around it like mirror images, with slow drifts and a vibrato, so that the
+; sum shimmers while its spectrum stays symmetric about the pitch:
+; cos(a + b) + cos(a - b) = 2 cos(a) cos(b).
+opcode Players, kk, kiii
+  kHz, iCents, iVibrato, iOwn xin
   kDrift1 poscil .35, .23, giSine, iOwn
   kDrift2 poscil .35, .31, giSine, frac(iOwn + .4)
   kSwing1 poscil iVibrato, 5.1, giSine, frac(iOwn * 3)
   kSwing2 poscil iVibrato, 5.7, giSine, frac(iOwn * 7)
-  kAway1 = kHz * (iCents * (1 + kDrift1) + kSwing1) * log(2) / 1200
-  kAway2 = kHz * (iCents * 1.6 * (1 + kDrift2) + kSwing2) * log(2) / 1200
-  iPhase = frac(iOwn * 5)
-  aFirst poscil3 1, kHz, iWave
-  aHigh1 poscil3 1, kHz + kAway1, iWave, iOwn
-  aLow1 poscil3 1, kHz - kAway1, iWave, 1 - iOwn
-  aHigh2 poscil3 1, kHz + kAway2, iWave, iPhase
-  aLow2 poscil3 1, kHz - kAway2, iWave, 1 - iPhase
-  aPair1 = aHigh1 + aLow1
-  aPair2 = aHigh2 + aLow2
-  xout aFirst + .32 * aPair1 + .16 * aPair2, aFirst + .16 * aPair1 + .32 * aPair2
-endop
-
-; A string that was set going once: the higher its harmonics, the sooner they die away.
-; iLife: seconds until the lowest harmonics have lost 8.7 dB.
-opcode Struck, a, kiiiii
-  kHz, iLow, iMiddle, iHigh, iLife, iBright xin
-  aSlow expon 1, 7 * iLife, exp(-7)
-  aQuick expon iBright, 3 * iLife, iBright * exp(-7)
-  aFlash expon iBright, 1.1 * iLife, iBright * exp(-7)
-  aDeep poscil3 aSlow, kHz, iLow
-  aClear poscil3 aQuick, kHz, iMiddle
-  aSharp poscil3 aFlash, kHz, iHigh
-  xout aDeep + aClear + aSharp
+  kCent = kHz * log(2) / 1200
+  xout kCent * (iCents * (1 + kDrift1) + kSwing1), kCent * (iCents * 1.6 * (1 + kDrift2) + kSwing2)
 endop

@@ -65,17 +65,23 @@ instr organ
     giOrganUpper[iAt] Wave iUpper, 1, 160
   endif
   kHz Pitch p4, iHold, p8, p9
-  iAmp Strength p5, p7, 1
+  iLeft, iRight Sides .043, p5, 1, p7, p6
   ; A pipe speaks after some ten periods; at first it sounds its octave and its breath.
   iSpeak = limit(10 / p4, .012, .07)
-  aLow Shape iSpeak, iHold, iFade
+  iRise = min(iSpeak, iHold / 2)
+  aShape transeg 0, iRise, 0, 1, iHold - iRise, 0, 1, iFade, -5, 0
   aUpper transeg 0, iSpeak / 3, 0, 1.5, iSpeak, -3, 1, 1, 0, 1
-  aBreath expon .02, .2, .00002
-  iOwn Own p4, p5, p6
-  aAir rand 1, iOwn, 1
-  aAir reson aAir, 2.5 * p4 < 9000 ? 2.5 * p4 : 9000, p4, 2
   aFoundation poscil3 1, kHz / iDeep, giOrganLow[iAt]
   aWork poscil3 .55, kHz / iDeep, giOrganUpper[iAt]
-  aPipes = .043 * iAmp * aLow * (aFoundation + aUpper * aWork + aBreath * aAir)
-  Place aPipes, aPipes, p6
+  aPipes = aFoundation + aUpper * aWork
+  kGone timeinsts
+  if kGone < .2 then
+    iOwn Own p4, p5, p6
+    aBreath expon .02, .2, .00002
+    aAir rand 1, iOwn, 1
+    aAir reson aAir, min(2.5 * p4, 9000), p4, 2
+    aPipes += aBreath * aAir
+  endif
+  aPipes *= aShape
+  outs aPipes * iLeft, aPipes * iRight
 endin

@@ -12,10 +12,11 @@ instr piano
   iFade = .45
   p3 = iHold + iFade
   kHz Pitch p4 * cent(-p11), iHold, p8, p9
-  iAmp Strength p5, p7, 2
-  aShape Shape .0015, iHold, iFade
+  iLeft, iRight Sides 1.35 / 32768, p5, 2, p7, p6
+  iRise = min(.0015, iHold / 2)
+  aShape transeg 0, iRise, 0, 1, iHold - iRise, 0, 1, iFade, -5, 0
   ; Flag 1: sfplay3 takes Hz, whichever key's sample it plays. 32768 is its full scale.
-  aLeft, aRight sfplay3 100, p10, 1.35 * iAmp / 32768, kHz, giPiano, 1, 0, 2
+  aLeft, aRight sfplay3 100, p10, aShape, kHz, giPiano, 1, 0, 2
   if p12 < 2 then
     ; A soft stroke is dark, a loud one open; high notes keep what makes them bright.
     iTouch = p5 * (p12 == 1 ? .7 : 1) / 80
@@ -23,5 +24,5 @@ instr piano
     aLeft tone aLeft, iCut
     aRight tone aRight, iCut
   endif
-  Place aLeft * aShape, aRight * aShape, p6
+  outs aLeft * iLeft, aRight * iRight
 endin

@@ -11,6 +11,7 @@
 ;   p19 seconds of the recording that are left to play
 ;   p20 attack  p21 hold  p22 decay in seconds  p23 share left  p24 release in seconds
 ;   p25 seconds that the note lasts at least
+;   p26 frames around each place from which the sound there is reckoned
 ; Samples without a loop are read from disk as they play, so long ones cost no memory.
 
 ; Open until a sample is at its end, where it closes in 5 ms: a cut would click.
@@ -36,9 +37,11 @@ instr samples
   iUp = min(p20, iHold)
   iStay = min(p21, iHold - iUp)
   iDown = min(p22, iHold - iUp - iStay)
-  iLast = p22 > 0 ? 1 - (1 - p23) * iDown / p22 : p23
-  iFrom = iUp > 0 ? 0 : (iStay + iDown > 0 ? 1 : iLast)
+  ; A key let go while the sound still rises stops it there.
+  iReach = p20 > iHold ? iHold / p20 : 1
+  iLast = p22 > 0 ? iReach - (1 - p23) * iDown / p22 : (p20 > iHold ? iReach : p23)
   iTop = iStay + iDown > 0 ? 1 : iLast
+  iFrom = iUp > 0 ? 0 : iTop
   ; The first segment needs a length, or there is no sound at all.
   aRise transeg iFrom, max(iUp, 1 / sr), 0, iTop, iStay, 0, iTop, iDown, 0, iLast, 1, 0, iLast
   aFade transeg 1, iHold, 0, 1, p24, -5, 0
@@ -46,9 +49,9 @@ instr samples
   if p15 == 0 then
     SPath strget p10
     if p14 == 2 then
-      aLeft, aRight diskin2 SPath, kSpeed, p18, 0, 0, 4
+      aLeft, aRight diskin2 SPath, kSpeed, p18, 0, 0, p26
     else
-      aLeft diskin2 SPath, kSpeed, p18, 0, 0, 4
+      aLeft diskin2 SPath, kSpeed, p18, 0, 0, p26
       aRight = aLeft
     endif
     kRead init 0
@@ -84,5 +87,6 @@ instr samples
     endif
   endif
   aShape = iAmp * aRise * aFade * aOpen
-  Place aLeft * aShape, aRight * aShape, limit(p6 + p13 / 2, 0, 1)
+  iPan = limit(p6 + p13 / 2, 0, 1)
+  outs aLeft * aShape * cos(iPan * $M_PI_2), aRight * aShape * sin(iPan * $M_PI_2)
 endin

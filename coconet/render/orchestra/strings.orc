@@ -33,10 +33,21 @@ instr strings
     giStrings[iAt] Wave iAll, 1, 90
   endif
   kHz Pitch p4, iHold, p8, p9
-  iAmp Strength p5, p7, 1.6
+  iLeft, iRight Sides .072, p5, 1.6, p7, p6
   iOwn Own p4, p5, p6
-  aShape Shape .09, iHold, iFade
-  aLeft, aRight Ensemble kHz, giStrings[iAt], 5, 4, iOwn
-  aShape *= .072 * iAmp
-  Place aLeft * aShape, aRight * aShape, p6
+  kAway1, kAway2 Players kHz, 5, 4, iOwn
+  iRise = min(.09, iHold / 2)
+  aShape transeg 0, iRise, 0, 1, iHold - iRise, 0, 1, iFade, -5, 0
+  ; The pairs are weaker than the first player, who is never cancelled, and stand a
+  ; little to the left and to the right.
+  aFirst poscil3 1, kHz, giStrings[iAt]
+  aHigh1 poscil3 .24, kHz + kAway1, giStrings[iAt], iOwn
+  aLow1 poscil3 .24, kHz - kAway1, giStrings[iAt], 1 - iOwn
+  aHigh2 poscil3 .24, kHz + kAway2, giStrings[iAt], frac(iOwn * 5)
+  aLow2 poscil3 .24, kHz - kAway2, giStrings[iAt], 1 - frac(iOwn * 5)
+  aPair1 = aHigh1 + aLow1
+  aPair2 = aHigh2 + aLow2
+  aMiddle = aFirst + aPair1 + aPair2
+  aSide = (aPair1 - aPair2) / 3
+  outs (aMiddle + aSide) * aShape * iLeft, (aMiddle - aSide) * aShape * iRight
 endin
