@@ -24,6 +24,8 @@ from coconet import __version__, places
 from coconet.errors import ChoraleError
 
 OLDEST_PYTHON = (3, 11)
+#: Kinds of SoundFonts: with plain samples, and with compressed ones, for FluidSynth alone.
+PLAIN, COMPRESSED = ".sf2", ".sf3"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def examine() -> list[Finding]:
     cairo = _cairo()
     there = {finding.name for finding in packages if finding.found}
     there |= {finding.name for finding in (csound, fluidsynth, soundfont) if finding.found}
+    if soundfont.found == PLAIN:
+        there.add(PLAIN)
     return [
         _python(),
         *packages,
@@ -163,21 +167,24 @@ def _module_folder(module: str) -> str:
 
 
 def _csound() -> Finding:
-    # ctcsound opens both libraries, and the import fails where either is missing.
-    libraries = {
-        "darwin": (("CsoundLib64",), ("csnd6.6.0", "csnd6")),
-        "win32": (("csound64",), ("csnd6",)),
-    }.get(sys.platform, (("libcsound64.so",), ("libcsnd6.so",)))
-    loaded = [_load(names) for names in libraries]
-    version = None
-    if all(loaded):
-        thousands = loaded[0].csoundGetVersion()
+    version, where, fix = None, "", _install("libcsnd-dev", brew="csound")
+    try:
+        from coconet.render.csound_process import libraries
+
+        library, _ = libraries()
+    except ImportError:
+        fix = f"{_pip('numpy')}\nThen ask again: without it Csound can't be looked for."
+    except OSError:
+        pass  # ctcsound, too, opens both libraries, and fails where either is missing
+    else:
+        thousands = library.csoundGetVersion()
         version = f"{thousands // 1000}.{thousands // 10 % 100:02d}"
+        where, fix = _library_path(library), ""
     return Finding(
         "Csound",
         version,
-        _library_path(loaded[0]) if version else "",
-        "" if version else _install("libcsnd-dev", brew="csound"),
+        where,
+        fix,
         "sound by Csound: every instrument in exact temperament",
         essential=False,
     )
@@ -186,7 +193,7 @@ def _csound() -> Finding:
 def _csound_program() -> Finding:
     program = shutil.which("csound")
     return Finding(
-        "csound",
+        "csound program",
         "yes" if program else None,
         program or "",
         "" if program else _install("csound", brew="csound"),
@@ -253,21 +260,23 @@ def _fluidsynth() -> Finding:
 
 
 def _soundfont() -> Finding:
-    where, fix = "", _install_soundfont()
+    """The best font with plain samples, which both synthesisers play, else a compressed one."""
+    kind, where, fix = None, "", _install_soundfont()
     try:
         from coconet.render.soundfonts import find_soundfont
 
-        font = find_soundfont(plain=False)
-        where = str(font.path) if font else ""
+        font = find_soundfont(plain=True) or find_soundfont(plain=False)
+        if font is not None:
+            kind, where, fix = PLAIN if font.version == 2 else COMPRESSED, str(font.path), ""
     except ImportError:
         fix = f"{_pip('numpy')}\nThen ask again: without it no SoundFont can be looked for."
     except ChoraleError as error:
         fix = f"COCONET_SOUNDFONT names a bad one: {error}"
     return Finding(
         "SoundFont",
-        "yes" if where else None,
+        kind,
         where,
-        "" if where else fix,
+        fix,
         "the piano of Csound, and FluidSynth",
         essential=False,
     )
@@ -275,7 +284,7 @@ def _soundfont() -> Finding:
 
 def _sound(there: set[str]) -> Finding:
     ways = {
-        "Csound's piano": {"ctcsound", "Csound", "SoundFont"},
+        "Csound's piano": {"ctcsound", "Csound", PLAIN},
         "Csound's other instruments": {"ctcsound", "Csound"},
         "FluidSynth": {"midi2audio", "mido", "FluidSynth", "SoundFont"},
     }

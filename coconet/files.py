@@ -12,7 +12,24 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from coconet.errors import ChoraleError
+from coconet.errors import ChoraleError, shown
+
+
+def user_path(path: Path | str) -> Path:
+    """A path that a user named, its ~ replaced by the home folder; nothing need lie there.
+
+    Raises ChoraleError for what no file can be called: another type, ~ and a user that
+    there isn't, a NUL, a name that is too long; and for a folder that can't be entered.
+    """
+    try:
+        found = Path(path).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found.stat()
+    except OSError as error:
+        raise ChoraleError(f"{shown(str(path))}: can't be read ({error.strerror})") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ChoraleError(f"{shown(path)}: expected the path of a file ({error})") from error
+    return found
 
 
 def validate_writable(path: Path, *, force: bool = False) -> Path:

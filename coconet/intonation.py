@@ -124,6 +124,20 @@ class Adapted:
     title: str = ""
 
     @property
+    def name(self) -> str:
+        """What tables and files call it: 'adaptive over NAME', with a limit of one's own.
+
+        >>> adapt(Chorale([[60]]), tuning="equal", limit=12).name
+        'adaptive over equal (limit 12)'
+        """
+        told = "" if self.limit == LIMIT else f" ({self._limit})"
+        return f"{ADAPTIVE} over {self.tuning}{told}"
+
+    @property
+    def _limit(self) -> str:
+        return "no limit" if math.isinf(self.limit) else f"limit {self.limit:g}"
+
+    @property
     def drift(self) -> np.ndarray:
         """How far the sounding notes lie above the temperament, on average.
 
@@ -145,11 +159,10 @@ class Adapted:
         heard = self.drift[~np.isnan(self.drift)]
         if not len(heard):
             return "adaptive just intonation: nothing sounds"
-        limit = "no limit" if math.isinf(self.limit) else f"limit {self.limit:g}"
         return (
             f"adaptive just intonation over {self.tuning} on {NAMES[self.tonic]}: drift "
             f"{heard.min():+.1f} to {heard.max():+.1f} cents, {heard[-1]:+.1f} at the end; "
-            f"no note more than {self.farthest:.1f} cents from the temperament ({limit})"
+            f"no note more than {self.farthest:.1f} cents from the temperament ({self._limit})"
         )
 
 

@@ -90,7 +90,7 @@ def performance_roll(performance: Performance, ax: Axes | None = None, *, title:
     ax.set(ylim=(low - 2, high + 2), ylabel="pitch")
     ax.set_yticks(octaves, [pitch_name(pitch) for pitch in octaves])
     ax.grid(axis="y", color=PALE, lw=0.6)
-    ax.set_title(title, loc="left")
+    ax.set_title(title, loc="left", parse_math=False)
     _draw_seconds(ax, performance)
     return ax
 
@@ -125,7 +125,7 @@ def velocities(performance: Performance, ax: Axes | None = None, *, title: str =
     ax.set(ylim=(floor, min(130, high + 4)), ylabel="velocity")
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.grid(axis="y", color=PALE, lw=0.6)
-    ax.set_title(title, loc="left")
+    ax.set_title(title, loc="left", parse_math=False)
     _draw_seconds(ax, performance)
     return ax
 
@@ -151,7 +151,7 @@ def tempo_curve(performance: Performance, ax: Axes | None = None, *, title: str 
     ax.set(ylim=(max(0, low - margin), high + margin), ylabel="quarters\na minute")
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.grid(axis="y", color=PALE, lw=0.6)
-    ax.set_title(title, loc="left")
+    ax.set_title(title, loc="left", parse_math=False)
     _draw_seconds(ax, performance)
     return ax
 

@@ -2,7 +2,8 @@
 
 Every function draws on an `ax` (or makes a figure of its own) and returns it.
 Figures are made without pyplot, so nothing global is touched and nothing needs
-a screen; a notebook shows a figure that a cell ends with.
+a screen; a notebook shows a figure that a cell ends with. Titles and names are
+drawn as they are written: a file may call itself `From $5 to $10`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backend_bases import RendererBase
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 from matplotlib.path import Path as Outline
-from matplotlib.ticker import FuncFormatter
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from coconet.chorale import Chorale, parse_time_signature
 from coconet.colours import VOICE_COLOURS, voice_colour
@@ -47,12 +52,32 @@ NO_METADATA = {
 
 
 class Picture(Figure):
-    """A figure that notebooks show without any set-up."""
+    """A figure that notebooks show without any set-up, its texts as they are written."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        as_written(self)
+        super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=90, facecolor="white")
         return buffer.getvalue()
+
+
+def as_written(artist: Artist) -> None:
+    """Take no text of a figure, of axes or of a legend for formulas, whatever its dollars.
+
+    Powers of ten at the ticks of logarithmic axes are formulas, and stay.
+    """
+    powers = {
+        text
+        for axis in artist.findobj(Axis)
+        if isinstance(axis.get_major_formatter(), LogFormatter)
+        for text in axis.findobj(Text)
+        if text is not axis.label
+    }
+    for text in artist.findobj(Text):
+        text.set_parse_math(text in powers)
 
 
 def piano_roll(
@@ -101,7 +126,8 @@ def piano_roll(
             )
     for step in np.flatnonzero(chorale.fermatas):
         _draw_fermata(ax, step + 0.5)
-    ax.set_title(chorale.title if title is None else title, loc="left", pad=10)
+    named = chorale.title if title is None else title
+    ax.set_title(named, loc="left", pad=10, parse_math=False)
     if legend:
         _draw_legend(ax, chorale.voices, marked is not None)
     return ax

@@ -337,7 +337,7 @@ def offsets_of(
         if isinstance(tuning, str) and tuning == ADAPTIVE:
             tuning = adapt(chorale, tonic=tonic)
         if isinstance(tuning, Adapted):
-            known.append((ADAPTIVE, tuning.tonic, _moving(chorale, tuning)))
+            known.append((tuning.name, tuning.tonic, _moving(chorale, tuning)))
         else:
             loaded = load_tuning(tuning)
             place = tonic_of(chorale, loaded, tonic)

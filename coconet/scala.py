@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coconet.errors import ChoraleError
+from coconet.files import user_path
 
 #: MIDI's keys.
 KEYS = 128
@@ -173,7 +174,7 @@ def _shown(text: str) -> str:
 
 def read_text(path: Path | str) -> str:
     """A small text file; Scala's archive is in Latin-1, newer files in UTF-8."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

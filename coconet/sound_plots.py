@@ -11,7 +11,7 @@ from coconet.checks import number, whole
 from coconet.colours import voice_colour
 from coconet.errors import ChoraleError, shown
 from coconet.performance_plots import label_seconds
-from coconet.plots import WIDTH, Picture
+from coconet.plots import WIDTH, Picture, as_written
 
 #: Seconds over which loudness is averaged, as for the short flicker of a level meter.
 WINDOW = 0.05
@@ -88,11 +88,11 @@ def level_curves(
     ax.set_xlim(0, max(map(len, curves.values())) * width)
     label_seconds(ax)
     ax.set_ylabel("level (dBFS)")
-    ax.set_title(title, loc="left")
+    ax.set_title(title, loc="left", parse_math=False)
     ax.grid(axis="y", alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
     if len(curves) > 1:
-        ax.legend(frameon=False, ncols=len(curves), loc="upper right")
+        as_written(ax.legend(frameon=False, ncols=len(curves), loc="upper right"))
     return ax
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from coconet import places
 from coconet.checks import number, whole
 from coconet.errors import ChoraleError, nearest_name, shown
+from coconet.files import user_path
 from coconet.grid import is_whole, items_of
 from coconet.scala import KEYS, OCTAVE, KeyboardMapping, parse_kbm, parse_scl, read_text
 from coconet.theory import parse_pitch, parse_tonic, pitch_name
@@ -49,7 +50,8 @@ class Tuning:
     cents : 12 rising floats, cents above degree 0; the first is 0, all are below 1200
     description : one line, '' where there is none
     reference_key, reference_hz : the key whose frequency is fixed, in Hz
-    tonic : pitch class of degree 0 where a keyboard mapping fixes it, else None
+    tonic : pitch class of degree 0 where a keyboard mapping fixes it, else None; a name
+        such as 'Bb' is read
     """
 
     name: str
@@ -68,14 +70,14 @@ class Tuning:
         if cents[0] != 0.0:
             raise ChoraleError(f"{self.name}: expected degree 0 at 0 cents, got {cents[0]:g}")
         _check_rising((*cents, OCTAVE), self.name)
-        whole(self.reference_key, f"{self.name}: reference key", 0, KEYS - 1)
+        key = whole(self.reference_key, f"{self.name}: reference key", 0, KEYS - 1)
         hz = number(self.reference_hz, f"{self.name}: reference frequency", 0)
         if hz == 0:
             raise ChoraleError(f"{self.name}: expected a reference frequency above 0 Hz, got 0")
-        if self.tonic is not None:
-            parse_pitch_class(self.tonic)
-        object.__setattr__(self, "cents", cents)
-        object.__setattr__(self, "reference_hz", hz)
+        tonic = None if self.tonic is None else parse_pitch_class(self.tonic)
+        read = {"cents": cents, "reference_key": key, "reference_hz": hz, "tonic": tonic}
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
 
     def frequencies(self, tonic: int | str | None = None) -> np.ndarray:
         """Frequency of each MIDI key.
@@ -298,7 +300,7 @@ def _find_scale(tuning: str | Path) -> Path:
         raise ChoraleError(
             f"tuning: expected a name or the path of a .scl file, got {shown(tuning)}"
         )
-    path = Path(tuning).expanduser()
+    path = user_path(tuning)
     shipped = places.tunings() / f"{path.name.removesuffix('.scl')}.scl"
     named = len(path.parts) == 1 and shipped.exists()
     if named and not (path.suffix == ".scl" and path.exists()):
@@ -307,6 +309,7 @@ def _find_scale(tuning: str | Path) -> Path:
         return path
     known = tuning_names()
     raise ChoraleError(
-        f"{tuning}: no such tuning; expected the path of a .scl file, or: {', '.join(known)}"
-        f"{nearest_name(path.stem, known)}"
+        f"{tuning}: no such tuning; expected the path of a .scl file, or: {', '.join(known)} "
+        "(adaptive, chord by chord, is for render and purity)"
+        f"{nearest_name(path.stem, (*known, 'adaptive'))}"
     )

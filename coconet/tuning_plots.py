@@ -20,7 +20,7 @@ from coconet.checks import number, whole
 from coconet.errors import ChoraleError, shown
 from coconet.grid import items_of
 from coconet.intonation import Adapted
-from coconet.plots import WIDTH, Picture
+from coconet.plots import WIDTH, Picture, as_written
 from coconet.purity import CIRCLE, CONSONANCES, PURE, deviations_from_just, just_cents
 from coconet.theory import NAMES
 from coconet.tuning import Tuning, load_tuning, parse_pitch_class, tuning_names
@@ -227,10 +227,11 @@ def drift_figure(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 4, 8, 10]))
     titles = {each.title for each in several.values()}
     own = titles.pop() if len(titles) == 1 else ""
-    ax.set_title(own if title is None else title, loc="left")
+    ax.set_title(own if title is None else title, loc="left", parse_math=False)
     ax.grid(axis="y", alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
+    legend = ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
+    as_written(legend)
     return ax
 
 

@@ -1,5 +1,7 @@
 """Recordings made for tests: sines at known pitches, and the headers that samplers write."""
 
+import errno
+import os
 import struct
 from pathlib import Path
 
@@ -16,6 +18,18 @@ def sine(path, hz, *, rate=44100, seconds=1.5, channels=1, subtype="PCM_16", pea
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, np.stack([tone] * channels, axis=1), rate, subtype=subtype)
     return Path(path)
+
+
+def unreadable(monkeypatch, owner, method, name):
+    """Have the system refuse what is called so: tests that root runs can't take its rights."""
+    plain = getattr(owner, method)
+
+    def refuse(path, *args, **options):
+        if Path(path).name == name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return plain(path, *args, **options)
+
+    monkeypatch.setattr(owner, method, refuse)
 
 
 def smpl(key=60, fraction=0.0, loops=()):

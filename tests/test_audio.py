@@ -148,6 +148,27 @@ def test_ctrl_c_while_a_file_is_written_is_heard(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("suffix", [".mp3", ".flac"])
+def test_ctrl_c_amid_the_encoder_leaves_the_old_file(tmp_path, suffix):
+    """At any moment of it: inside libsndfile's callbacks Python would only print it."""
+    path = tmp_path / f"a{suffix}"
+    path.write_text("precious")
+    code = (
+        "import numpy as np, signal, threading, time; from coconet.render import audio, encoders\n"
+        "noise = np.random.default_rng(0).uniform(-.5, .5, (44100 * 40, 2)).astype('f4')\n"
+        "output = encoders._Output.write\n"
+        "def write(self, data):\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "    return output(self, data)\n"
+        "encoders._Output.write = write\n"
+        f"audio.write_sound({str(path)!r}, noise, force=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "KeyboardInterrupt" in done.stderr and "ignored" not in done.stderr
+    assert done.returncode != 0
+    assert path.read_text() == "precious" and list(tmp_path.iterdir()) == [path]
+
+
 # --- what is refused ---------------------------------------------------------
 
 
@@ -251,9 +272,55 @@ def test_scratch_that_cannot_be_written(tmp_path, monkeypatch):
     with audio.scratch_folder(1000) as folder:
         (folder / "a").write_text("a")
     assert list(tmp_path.iterdir()) == []
-    full = OSError(28, "No space left on device")
-    with pytest.raises(ChoraleError, match=r"No space left.*TMPDIR"), audio.scratch_folder():
-        raise full
+    # What goes wrong elsewhere is no fault of the folder.
+    with pytest.raises(BrokenPipeError, match="pipe"), audio.scratch_folder():
+        raise BrokenPipeError("pipe")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scratch_that_cannot_be_removed_does_not_cost_the_sound(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio.tempfile, "tempdir", str(tmp_path))
+    with audio.scratch_folder() as folder:
+        folder.rmdir()
+        folder.write_text("no folder any more")
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "message"),
+    [
+        ("a.wav", 0, "rate: expected a whole number, 4000 to 384000, got 0"),
+        ("a.wav", "44100", "got '44100'"),
+        ("a.flac", 44100.5, "got 44100.5"),
+        ("a.mp3", 96000, "an MP3 has 32000, 44100 or 48000 frames a second, got 96000"),
+        ("a.mp3", 22050, "got 22050"),
+    ],
+)
+def test_rates_that_no_file_has(tmp_path, name, rate, message):
+    with pytest.raises(ChoraleError, match=message):
+        audio.write_sound(tmp_path / name, tone(), rate=rate)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [
+        *(("a.wav", 4000), ("a.wav", 384_000), ("a.flac", 4000), ("a.flac", 192_000)),
+        *(("a.mp3", 32_000), ("a.mp3", 48_000)),
+    ],
+)
+def test_other_rates(tmp_path, name, rate):
+    path = audio.write_sound(tmp_path / name, tone(), rate=rate)
+    assert audio.sound_facts(path)[1:] == (2, rate)
+
+
+def test_what_cannot_be_encoded_is_told_by_the_files_own_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "RATES", (1, 10**7))
+    path = tmp_path / "a.flac"
+    with pytest.raises(ChoraleError) as caught:
+        audio.write_sound(path, tone(), rate=3_000_000)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: PCM_16 in FLAC at 3000000 frames a second can't be encoded (")
+    assert "object at" not in said and "_Output" not in said and "\n" not in said
 
 
 def test_importing_loads_nothing_heavy():

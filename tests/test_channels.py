@@ -1,5 +1,7 @@
 """A performance on MIDI channels, followed message by message."""
 
+import itertools
+
 import mido
 import numpy as np
 import pytest
@@ -157,6 +159,25 @@ def test_a_low_pitch_standard_moves_to_the_nearest_keys():
     keys, cents = octave_tuning(EQUAL[60:72] * 2 ** (-1 / 12))
     assert keys.tolist() == list(range(59, 71))
     assert cents == pytest.approx(np.zeros(12), abs=1e-6)
+
+
+@pytest.mark.parametrize("half", [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5])
+def test_half_cents_go_the_same_way_in_every_octave(half):
+    """Whatever the last bits of a frequency are."""
+    told = set()
+    for octave, bits in itertools.product(range(-4, 4), (-3e-16, 0, 3e-16)):
+        hz = 440 * 2 ** (octave + half / 1200) * (1 + bits)
+        (run,) = midi_passes(performance({"hz": hz}), programs=[0])
+        told.add(next(m.hex() for m in run.midi if m.type == "sysex"))
+    assert len(told) == 1
+
+
+def test_quarter_tones_belong_to_the_key_above_in_every_octave():
+    hz = 440 * 2.0 ** (np.arange(-4, 4) + 0.5 / 12)
+    for bits in (-3e-16, 0, 3e-16):
+        keys, cents = octave_tuning(hz * (1 + bits))
+        assert keys.tolist() == [70 + 12 * octave for octave in range(-4, 4)]
+        assert cents[10] == pytest.approx(-50)
 
 
 @pytest.mark.parametrize(

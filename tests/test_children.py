@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from coconet.render.children import Household, run_child
+from coconet.render.children import Household, ended_by, run_child
 
 
 def lives(pid):
@@ -44,7 +44,9 @@ def test_a_household_ends_its_children_and_only_those():
     threads.append(threading.Thread(target=run, args=("stranger", False)))
     for thread in threads:
         thread.start()
-    while len(household._children) < 2:
+    begin = time.monotonic()
+    while len(household._ends) < 2:
+        assert time.monotonic() - begin < 60, "the children don't start"
         time.sleep(0.01)
     household.end()
     for thread in threads:
@@ -52,3 +54,15 @@ def test_a_household_ends_its_children_and_only_those():
     assert codes == {"one": -9, "two": -9, "stranger": 0}
     run("late", True)
     assert codes["late"] == -9, "who comes after the end is ended too"
+
+
+def test_a_household_stops_work_that_is_no_program():
+    household, stops = Household(), [threading.Event() for _ in range(4)]
+    with ended_by(stops[0].set), household.entered():
+        with ended_by(stops[1].set):
+            pass
+        with ended_by(stops[2].set):
+            household.end()
+        with ended_by(stops[3].set):
+            pass
+    assert [stop.is_set() for stop in stops] == [False, False, True, True]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from coconet.errors import ChoraleError
 from coconet.render import chunks
-from coconet.render.children import run_child
+from coconet.render.children import ended_by, run_child
 from coconet.render.chunks import GRAIN, audible, check_chunk, chunk_starts, cut, play_into
 from coconet.render.events import NOTE, Performance
 from coconet.render.tape import SAMPLE_RATE, Tape
@@ -157,6 +157,26 @@ def test_few_chunks_are_in_memory_at_once(tmp_path, small):
 
 
 # --- what goes wrong -----------------------------------------------------------
+
+
+def test_where_one_fails_the_others_are_told_to_stop(tmp_path, small):
+    """Engines that are no programs: here they would wait for ten minutes."""
+    stopped, calls, waiting = [], itertools.count(), threading.Event()
+
+    def engine(part):
+        if next(calls):
+            assert waiting.wait(60)
+            raise ChoraleError("no")
+        stop = threading.Event()
+        with ended_by(stop.set):
+            waiting.set()
+            stopped.append(stop.wait(600))
+        return toy(part)
+
+    piece = performance(*[(start, 0.4) for start in range(8)])
+    with pytest.raises(ChoraleError, match="no"):
+        play_into(piece, Tape(tmp_path / "tape.raw"), engine, ring=RING, workers=2)
+    assert stopped == [True]
 
 
 @pytest.mark.parametrize("end", [ChoraleError("no"), KeyboardInterrupt(), ZeroDivisionError()])

@@ -1,22 +1,27 @@
 """The command line: each command does its job, and bad input is one line and exit code 2."""
 
+import contextlib
 import json
 import os
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import mido
 import numpy as np
 import pytest
 import soundfile
 import torch
+from said import complaints
 
 from coconet import places
 from coconet.checkpoint import Checkpoint, save_checkpoint
-from coconet.chorale import load_chorale, save_chorale
+from coconet.chorale import Chorale, load_chorale, save_chorale
 from coconet.cli import main
 from coconet.corpus import load_corpus
 from coconet.errors import ChoraleError
@@ -25,6 +30,7 @@ from coconet.options import build_parser
 from coconet.outputs import names_of
 from coconet.predictor import load_predictor
 from coconet.reading import read_piece
+from coconet.render import available_sound
 from coconet.replace import PASSES, Plan
 from coconet.segment_files import save_segments
 from coconet.segments import to_segments
@@ -54,7 +60,7 @@ def refused(capsys, *arguments):
         code, said = run(capsys, *arguments)
     except SystemExit as stop:
         code, said = stop.code, capsys.readouterr()
-    lines = [line for line in said.err.splitlines() if not line.startswith("note: ")]
+    lines = complaints(said.err)
     assert code == 2, said
     assert len(lines) == 1, said.err
     assert lines[0].startswith("coconet")
@@ -483,3 +489,35 @@ def test_without_arguments_and_with_help():
                           env=environment)  # fmt: skip
     assert bare.returncode == 2
     assert len(bare.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not any(way.works for way in available_sound()), reason="no synthesiser here")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_rendering_that_is_ended_leaves_nothing(tmp_path, number):
+    """Neither temporary files, which may be large, nor synthesisers."""
+    piece = save_chorale(Chorale(np.full((16, 4000), 60), tempo=60), tmp_path / "long.npy")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "coconet", "render", piece, "--out", tmp_path / "a.wav"],
+        env=os.environ | {"TMPDIR": str(scratch)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not list(scratch.rglob("sound.*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        child.send_signal(number)
+        _, said = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert child.returncode == 128 + number
+    assert "Traceback" not in said
+    assert list(scratch.iterdir()) == [] and not (tmp_path / "a.wav").exists()
+    assert not [path for path in Path("/proc").glob("[0-9]*/environ") if _holds(path, scratch)]
+
+
+def _holds(path, text):
+    """Whether a running process has a text in its environment."""
+    with contextlib.suppress(OSError):
+        return str(text).encode() in path.read_bytes()
+    return False

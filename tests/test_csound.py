@@ -1,24 +1,28 @@
 """Csound's instruments, judged by measuring their sound; and its ways to fail."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pitch_error import cents_of_keyboard, keyboard, measured
+from recordings import notes_of as recorded
+from recordings import performance_of
 
 from coconet.errors import ChoraleError
-from coconet.render import csound, csound_process, soundfonts
+from coconet.render import children, csound, csound_process, soundfonts
 from coconet.render.bands import csound_band
 from coconet.render.csound import KSMPS, csound_version, play_csound, run_csound, sample_keys
 from coconet.render.events import NOTE, Performance
-from coconet.render.instruments import INSTRUMENTS
+from coconet.render.instruments import INSTRUMENTS, parse_parts
 from coconet.render.tape import SAMPLE_RATE
 from coconet.tuning import equal_frequencies, load_tuning
 
@@ -305,19 +309,116 @@ def child_of(monkeypatch, tmp_path, code):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", r"crashed \(signal 11\)"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", r"crashed \(signal 11\)$"),
         ("import time; time.sleep(60)", "not finished within 0 s"),
         ("raise SystemExit(1)", "it gave no reason"),
         ("print('PortAudio error: no device')", "PortAudio error"),
+        ("print('10 errors in performance')", "10 errors in performance"),
+        ("print('0 errors in performance')", "no sound was written"),
         ("", "no sound was written"),
     ],
 )
 def test_a_child_that_fails_is_told(monkeypatch, tmp_path, code, message):
     child_of(monkeypatch, tmp_path, code)
     if "sleep" in code:
-        monkeypatch.setattr(csound, "PATIENCE", (0.3, 0.0))
+        monkeypatch.setattr(children, "PATIENCE", (0.3, 0.0))
     with pytest.raises(ChoraleError, match=message):
         run_csound("", "", 1.0)
+
+
+@HERE
+@pytest.mark.parametrize(("needs", "suspected"), [("soundfont", True), ("", False)])
+def test_a_crash_blames_a_font_only_where_one_plays(monkeypatch, tmp_path, needs, suspected):
+    child_of(monkeypatch, tmp_path, "import os; os.abort()")
+    font = soundfonts.SoundFont(tmp_path / "a.sf2", 2)
+    band = csound.Band(parse_parts("piano", 1), font) if needs else csound_band("organ", voices=1)
+    with pytest.raises(ChoraleError, match=r"crashed \(signal 6\)") as caught:
+        play_csound(performed({"key": 60}), band)
+    assert str(caught.value).endswith("is the SoundFont damaged?") == suspected
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@HERE
+def test_sound_that_ends_too_soon_is_told(monkeypatch, checked):
+    run = csound.run_csound
+    monkeypatch.setattr(csound, "run_csound", lambda *args, **more: run(*args, **more)[:11025])
+    with pytest.raises(ChoraleError, match=r"expected \d\.\d\d s of sound, got 0\.25 s"):
+        play_csound(performed({"key": 60}), csound_band("organ", voices=1), checked=checked)
+
+
+def performed_in_a_thread(sound, stop=None):
+    """Whether Csound went on to the end: elsewhere, since it changes how its thread counts."""
+    with ThreadPoolExecutor(1) as pool:
+        job = "instr 1\nendin", "f 0 1", str(sound), stop
+        return pool.submit(csound_process.perform, *job).result()[0]
+
+
+@pytest.mark.parametrize(("returned", "whole"), [([0, 0, 1], True), ([0, -1], False)])
+@HERE
+def test_an_error_while_csound_plays_is_no_success(monkeypatch, tmp_path, returned, whole):
+    import ctcsound
+
+    answers = iter(returned)
+    monkeypatch.setattr(ctcsound.Csound, "performBuffer", lambda self: next(answers))
+    assert performed_in_a_thread(tmp_path / "sound.raw") == whole
+
+
+@HERE
+def test_csound_that_is_stopped_did_not_end(tmp_path):
+    stop = threading.Event()
+    stop.set()
+    assert not performed_in_a_thread(tmp_path / "sound.raw", stop)
+    assert performed_in_a_thread(tmp_path / "sound.raw", threading.Event())
+
+
+@HERE
+def test_csound_here_ends_with_its_household():
+    """As where another part of the piece fails."""
+    band, household = csound_band("strings", voices=1), children.Household()
+    long = performed({"key": 60, "duration": 90000.0}, seconds=90000.0)
+    score = "\n".join(csound.score_of(long, band))
+    timer = threading.Timer(0.5, household.end)
+    begin = time.monotonic()
+    timer.start()
+    with household.entered(), pytest.raises(ChoraleError, match="Csound: "):
+        run_csound(csound.orchestra_of(band), score, 1.0, isolate=False)
+    timer.join()
+    assert time.monotonic() - begin < 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parts": ()}, "expected a tuple of Parts"),
+        ({"parts": "organ"}, "expected a tuple of Parts, got 'organ'"),
+        ({"parts": ("organ",)}, "expected a tuple of Parts"),
+        ({"parts": parse_parts("piano", 1)}, "Csound's piano needs a SoundFont"),
+        ({"parts": parse_parts("samples", 1)}, "samples=open_samples"),
+        ({"samples": "folder"}, "got 'folder'"),
+        ({"soundfont": "a.sf2"}, r"from open_soundfont\(FILE\), got 'a.sf2'"),
+        ({"soundfont": soundfonts.SoundFont(Path("a.sf3"), 3)}, "compressed samples"),
+        ({"errors": np.zeros(128)}, r"of shape \(128, 2\), got \(128,\)"),
+        ({"errors": np.full((128, 2), np.nan)}, "expected finite numbers"),
+        ({"errors": [0.0]}, "expected a float array"),
+    ],
+)
+def test_a_band_of_ones_own_is_checked(changes, message):
+    with pytest.raises(ChoraleError, match=message) as caught:
+        csound.Band(**({"parts": parse_parts("organ", 1)} | changes))
+    assert "\n" not in str(caught.value)
+
+
+@HERE
+def test_after_many_runs_here_csound_runs_in_children(monkeypatch):
+    """Csound crashes after hundreds of runs in one process."""
+    runs = []
+    run_child = csound.run_child
+    monkeypatch.setattr(csound, "run_child", lambda *a, **k: runs.append(a) or run_child(*a, **k))
+    monkeypatch.setattr(csound, "_runs_here", itertools.count(csound.MOST_HERE - 1))
+    band = csound_band("organ", voices=1)
+    performance = performance_of(recorded([(60, 80)]))
+    here, there = (play_csound(performance, band, isolate=False) for _ in range(2))
+    assert len(runs) == 1 and np.array_equal(here, there)
 
 
 @HERE
@@ -366,7 +467,7 @@ def test_nothing_to_play_is_silence():
     ("instrument", "options", "message"),
     [
         ("piano", {}, "Csound's piano needs a SoundFont"),
-        ("samples", {}, "expected samples=open_samples"),
+        ("samples", {}, "samples=open_samples"),
         ("samples", {"samples": "folder"}, "got 'folder'"),
         ("piano", {"soundfont": soundfonts.SoundFont(Path("a.sf3"), 3)}, "compressed samples"),
         ("piano", {"soundfont": soundfonts.SoundFont(Path('a"b.sf2'), 2)}, "can't read a path"),

@@ -8,8 +8,10 @@ import sys
 from dataclasses import replace
 
 import pytest
+from fonts import sine_font
 
 from coconet import doctor
+from coconet.render import csound_process, soundfonts
 
 FOUND = doctor.Finding("numpy", "2.0", "/lib/numpy", "", "everything")
 MISSING = doctor.Finding("cairo", None, "", "apt-get install libcairo2", "pictures", False)
@@ -44,7 +46,7 @@ def test_a_fix_follows_each_missing_thing():
 def test_this_machine():
     findings = doctor.examine()
     names = [finding.name for finding in findings]
-    assert len(names) == len(set(names))
+    assert len(names) == len({name.lower() for name in names})
     by_name = {finding.name: finding for finding in findings}
     assert by_name["numpy"].found and "numpy" in by_name["numpy"].where
     assert by_name["Python"].where == sys.executable
@@ -112,6 +114,11 @@ def test_the_fix_suits_the_machine(monkeypatch, programs, platform, conda, expec
         ({"FluidSynth", "midi2audio", "mido"}, ""),
         ({"ctcsound"}, ""),
         ({"ctcsound", "Csound"}, "Csound's other instruments"),
+        ({"ctcsound", "Csound", "SoundFont"}, "Csound's other instruments"),
+        (
+            {"ctcsound", "Csound", "SoundFont", ".sf2"},
+            "Csound's piano, Csound's other instruments",
+        ),
         ({"FluidSynth", "midi2audio", "mido", "SoundFont"}, "FluidSynth"),
     ],
 )
@@ -131,6 +138,53 @@ def test_a_project_without_corpus_and_model(monkeypatch, tmp_path):
     assert doctor._model().found is None  # no weights
     (folder / "weights.safetensors").touch()
     assert doctor._model().found == "mine"
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["found", "named"])
+@pytest.mark.parametrize(
+    ("files", "kind", "piano"),
+    [
+        ((), None, False),
+        (("FluidR3_GM.sf3",), ".sf3", False),
+        (("FluidR3_GM.sf3", "a.sf2"), ".sf2", True),
+    ],
+)
+def test_csounds_piano_needs_plain_samples(monkeypatch, tmp_path, files, kind, piano, chosen):
+    for file in files:
+        sine_font(tmp_path / file)
+    monkeypatch.setattr(soundfonts, "soundfont_folders", lambda: [] if chosen else [tmp_path])
+    monkeypatch.delenv("COCONET_SOUNDFONT", raising=False)
+    if chosen and files:
+        monkeypatch.setenv("COCONET_SOUNDFONT", str(tmp_path / files[-1]))
+    csound = doctor.Finding("Csound", "6.18", "", "", "sound")
+    binding = doctor.Finding("ctcsound", "6.18", "", "", "sound")
+    monkeypatch.setattr(doctor, "_csound", lambda: csound)
+    monkeypatch.setattr(doctor, "_package", lambda package: replace(binding, name=package.name))
+    by_name = {finding.name: finding for finding in doctor.examine()}
+    font = by_name["SoundFont"]
+    assert (font.found, bool(font.fix)) == (kind, kind is None)
+    assert font.where == (str(tmp_path / files[-1]) if files else "")
+    assert ("Csound's piano" in by_name["sound"].where) == piano
+
+
+def test_csound_is_there_where_ctcsound_would_open_it(monkeypatch):
+    class Library:
+        _name = "libcsound64.so"
+
+        @staticmethod
+        def csoundGetVersion():
+            return 6180
+
+    monkeypatch.setattr(csound_process, "libraries", lambda: (Library, Library))
+    found = doctor._csound()
+    assert (found.found, found.fix) == ("6.18", "")
+
+    def missing():
+        raise OSError("libcsnd6.so: cannot open shared object file")
+
+    monkeypatch.setattr(csound_process, "libraries", missing)
+    found = doctor._csound()
+    assert found.found is None and ("libcsnd" in found.fix or "csound" in found.fix)
 
 
 def test_a_bad_soundfont_is_told(monkeypatch, tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from coconet.errors import ChoraleError
 from coconet.render.audio import read_sound, write_sound
 from coconet.render.finish import CUT_OUT, FADE_IN, FADE_OUT, finish
-from coconet.render.hall import add_hall, parse_hall
+from coconet.render.hall import in_hall, parse_hall
 from coconet.render.levels import loudness, measure, peak_level, true_peak_level
 from coconet.render.tape import SAMPLE_RATE, Section, Tape
 
@@ -174,10 +174,22 @@ def test_the_hall_is_the_hall(tmp_path):
     sound = music(1.5)
     tape = taped(tmp_path, sound)
     finished = finish(tape, scratch=tmp_path, hall="chamber", level="peak:-3")
-    wet = add_hall(sound, parse_hall("chamber"))
+    wet = np.concatenate(list(in_hall([sound], parse_hall("chamber"))))
     found = finished.tape.read()
     assert np.allclose(found, wet * 10 ** (finished.gain / 20), atol=1e-5)
     assert np.array_equal(tape.read(), sound)
+
+
+@pytest.mark.parametrize("options", [{"hall": "room"}, {"level": "lufs:-7"}])
+def test_a_second_finish_leaves_the_first(tmp_path, options):
+    """Of the same tape in the same folder."""
+    tape = taped(tmp_path, music(1.5))
+    first = finish(tape, scratch=tmp_path, **options)
+    before = first.tape.read()
+    finish(tape, scratch=tmp_path, hall="church", level="lufs:-10")
+    limited = finish(tape, scratch=tmp_path, level="lufs:-8")
+    assert limited.reduction > 0
+    assert np.array_equal(first.tape.read(), before)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3"])

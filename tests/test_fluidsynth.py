@@ -14,7 +14,7 @@ from test_channels import performance
 
 from coconet.errors import ChoraleError
 from coconet.render import fluidsynth, soundfonts
-from coconet.render.channels import BLOCK, midi_passes
+from coconet.render.channels import SYNTH_BLOCK, midi_passes
 from coconet.render.chunks import play_into
 from coconet.render.csound import Band, csound_version, play_csound
 from coconet.render.fluidsynth import RING, SafeFluidSynth, play_fluidsynth
@@ -220,8 +220,8 @@ def test_chunks_sound_like_the_whole(font, tmp_path):
     # Only the first 1.5 ms of a few notes: there FluidSynth fades from what its reused
     # voice played before.
     starts = np.unique(np.rint(piece.notes["start"] * SAMPLE_RATE))
-    since = different - starts[np.searchsorted(starts - BLOCK, different, side="right") - 1]
-    assert np.abs(since).max(initial=0) <= 2 * BLOCK
+    since = different - starts[np.searchsorted(starts - SYNTH_BLOCK, different, side="right") - 1]
+    assert np.abs(since).max(initial=0) <= 2 * SYNTH_BLOCK
     assert len(different) < 0.01 * len(whole)
 
 
@@ -277,6 +277,31 @@ def test_midi2audio_made_safe(font, tmp_path):
     assert not wav.exists()
     SafeFluidSynth(font.path).midi_to_audio(midi, wav)
     assert soundfile.info(wav).duration >= mido.MidiFile(midi).length
+
+
+def test_files_in_a_folder_of_ones_own_may_begin_with_a_dash(font, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    font.path.rename(tmp_path / "-x.sf2")
+    midi_passes(performance({}), programs=[0])[0].midi.save("-a.mid")
+    SafeFluidSynth("-x.sf2").midi_to_audio("-a.mid", "-a.wav")
+    assert np.abs(soundfile.read("-a.wav")[0]).max() > 0.001
+
+
+@pytest.mark.parametrize("content", [b"", b"no MIDI at all", b"MThd\0\0\0\x06\0\0\0\1\0\1MTrk"])
+def test_what_is_no_midi_is_told(font, tmp_path, content):
+    midi = tmp_path / "a.mid"
+    midi.write_bytes(content)
+    with pytest.raises(ChoraleError, match=r"a\.mid: can't be read as MIDI \(.+\)$"):
+        SafeFluidSynth(font.path).midi_to_audio(midi, tmp_path / "a.wav")
+
+
+def test_a_program_that_cannot_be_started_is_told(font, monkeypatch):
+    def fail(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(fluidsynth, "run_child", fail)
+    with pytest.raises(ChoraleError, match=r"FluidSynth can't be started \(Permission denied\)"):
+        play_fluidsynth(performance({}), soundfont=font)
 
 
 def test_a_missing_program_is_told_with_the_fix(monkeypatch, font):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from mocks import Listening
+from said import complaints
 
 from coconet.chorale import load_chorale, save_chorale
 from coconet.cli import main
@@ -37,7 +38,7 @@ def refused(capsys, *arguments):
         code, said = run(capsys, *arguments)
     except SystemExit as stop:
         code, said = stop.code, capsys.readouterr()
-    lines = [line for line in said.err.splitlines() if not line.startswith("note: ")]
+    lines = complaints(said.err)
     assert code == 2, said
     assert len(lines) == 1, said.err
     return lines[0]

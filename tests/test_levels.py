@@ -202,14 +202,32 @@ def test_levels_as_text(text, level):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "loud", "peak", "peak:", "peak:1", "peak:-61", "peak:nan", "peak:-1,-1", "lufs:-4"),
-        *("lufs:-18,1", "lufs:-18,-1,-1", "lufs:-18,", "rms:-20", None, -1),
+        *("", "loud", "peak", "peak:", "peak:-1,-1", "lufs:-18,-1,-1", "lufs:-18,", None, -1),
     ],
 )
 def test_levels_that_are_none(text):
-    with pytest.raises(ChoraleError, match=r"level .*: expected peak:-1") as caught:
+    with pytest.raises(ChoraleError, match=r"level .*: .*expected .*peak:-1") as caught:
         parse_level(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("peek:-1", "level: expected peak or lufs, got 'peek'; did you mean peak?"),
+        ("rms:-20,-1", "level: expected peak or lufs, got 'rms'"),
+        ("peak:1", "level peak: expected a number from -60 to 0, got 1.0"),
+        ("peak:-61", "from -60 to 0, got -61.0"),
+        ("peak:nan", "from -60 to 0, got nan"),
+        ("lufs:-4", "level lufs: expected a number from -60 to -5"),
+        ("lufs:-18,1", "true peak: expected a number from -20 to 0, got 1.0"),
+        ("peak:-1,-1", "too many numbers"),
+    ],
+)
+def test_what_is_wrong_with_a_level_is_told(text, message):
+    with pytest.raises(ChoraleError) as caught:
+        parse_level(text)
+    assert message in str(caught.value)
 
 
 @given(st.floats(1e-3, 1e3), st.floats(-60, 0))

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from coconet.chorale import Chorale
 from coconet.colours import voice_colour
@@ -16,7 +18,7 @@ from coconet.performance_plots import (
     tempo_curve,
     velocities,
 )
-from coconet.plots import save_figure
+from coconet.plots import Picture, before_after, piano_roll, piano_roll_figure, save_figure
 from coconet.render.events import NOTE, Performance
 from coconet.render.performance import perform
 from coconet.render.style import ORIGINAL, Style
@@ -31,6 +33,42 @@ def corners(ax):
     """The outlines of the notes, and their colours."""
     notes = ax.collections[0]
     return np.array([path.vertices[:6] for path in notes.get_paths()]), notes.get_facecolors()
+
+
+ODD = r"Cash $\foo$"
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda chorale, played: performance_figure(played),
+        lambda chorale, played: piano_roll_figure(chorale),
+        lambda chorale, played: before_after(chorale, chorale, chorale.grid > 60),
+        lambda chorale, played: piano_roll(chorale, Figure().add_subplot()),
+        lambda chorale, played: performance_roll(played, Figure().add_subplot(), title=ODD),
+        lambda chorale, played: velocities(played, Figure().add_subplot(), title=ODD),
+        lambda chorale, played: tempo_curve(played, Figure().add_subplot(), title=ODD),
+    ],
+)
+def test_titles_are_no_formulas(tmp_path, draw):
+    chorale = Chorale(SCHMUECKE.grid[:, :32], title=ODD)
+    assert save_figure(draw(chorale, perform(chorale, EQUAL)), tmp_path / "a.svg").exists()
+
+
+def test_a_notebook_too_shows_texts_as_they_are_written():
+    picture = Picture()
+    ax = picture.add_subplot()
+    ax.plot([1, 2], [1, 1000], label=ODD)
+    ax.legend()
+    ax.set(yscale="log", ylabel=ODD)
+    ax.set_xticks([1, 2], [ODD, "b"])
+    ax.annotate(ODD, (1, 10))
+    picture.suptitle(ODD)
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    texts = {text.get_text(): text.get_parse_math() for text in picture.findobj(Text)}
+    assert texts[ODD] is False
+    powers = [text for text in texts if "10^" in text]
+    assert powers and all(texts[text] for text in powers)
 
 
 def test_a_figure_shows_notes_velocities_and_tempo(tmp_path):

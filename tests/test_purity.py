@@ -36,6 +36,8 @@ from coconet.tuning import load_tuning, tuning_names
 
 JUST = {3: 315.641, 4: 386.314, 7: 701.955}
 SYNTONIC = 1200 * np.log2(81 / 80)
+#: What it is called with nothing chosen.
+ADAPTIVE = "adaptive over secor-victorian"
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +175,18 @@ def test_the_worst_chord_is_told_in_full():
     assert "bar 1, beat 1: G#3 Eb4 G#4: G#-Eb 738 (+35.7)" in str(row.worst)
 
 
+def test_adaptive_intonation_is_called_by_its_temperament_and_limit():
+    piece = chord(67, 64, 60)
+    several = [adapt(piece, tuning="equal"), adapt(piece, limit=12), adapt(piece, limit=math.inf)]
+    names = ["adaptive over equal", f"{ADAPTIVE} (limit 12)", f"{ADAPTIVE} (no limit)"]
+    assert [each.name for each in several] == names
+    assert [row.tuning for row in piece_purity(piece, several)] == names
+    assert chord_sizes(piece, several)[0].tunings == tuple(names)
+
+
 def test_a_pure_chord_and_nothing_at_all():
     (row,) = piece_purity(chord(67, 64, 60), "adaptive")
-    assert (row.tuning, row.pure) == ("adaptive", 1.0)
+    assert (row.tuning, row.pure) == (ADAPTIVE, 1.0)
     assert row.overall == pytest.approx(0, abs=1e-9)
     for empty in (Chorale(np.zeros((4, 8), int)), chord(60), chord(62, 60), chord(72, 60)):
         for row in piece_purity(empty):
@@ -185,10 +196,10 @@ def test_a_pure_chord_and_nothing_at_all():
 
 def test_bach_in_all_that_is_shipped(schmuecke):
     rows = piece_purity(schmuecke)
-    assert [row.tuning for row in rows] == [*tuning_names(), "adaptive"]
+    assert [row.tuning for row in rows] == [*tuning_names(), ADAPTIVE]
     by_name = {row.tuning: row for row in rows}
     assert all(row.tonic == 5 for row in rows)
-    assert by_name["adaptive"].overall < 0.5 and by_name["adaptive"].pure > 0.95
+    assert by_name[ADAPTIVE].overall < 0.5 and by_name[ADAPTIVE].pure > 0.95
     assert by_name["secor-victorian"].overall < by_name["equal"].overall - 3
     assert by_name["equal"].major_thirds == pytest.approx(13.686, abs=1e-3)
     assert by_name["pythagorean"].fifths == pytest.approx(0, abs=0.01)
@@ -198,11 +209,12 @@ def test_bach_in_all_that_is_shipped(schmuecke):
 def test_purity_as_table_text_and_csv(schmuecke):
     rows = piece_purity(schmuecke, ["equal", load_tuning("vallotti"), adapt(schmuecke)])
     table = purity_table(rows, schmuecke.title)
-    assert [line[0] for line in table.rows] == ["equal", "vallotti", "adaptive"]
+    assert [line[0] for line in table.rows] == ["equal", "vallotti", ADAPTIVE]
     assert schmuecke.title in table.caption and "<table" in table._repr_html_()
     text = purity_text(rows, schmuecke.title)
     assert str(table) in text and "Worst chords:" in text
-    assert max(map(len, text.splitlines())) <= 110
+    assert max(map(len, str(table).splitlines())) <= 110
+    assert max(map(len, text.splitlines())) <= 130
     read = list(csv.DictReader(io.StringIO(purity_csv(rows))))
     assert [float(line["overall"]) for line in read] == [row.overall for row in rows]
     assert read[0]["tonic"] == "F" and int(read[0]["worst_step"]) == rows[0].worst.step
@@ -270,7 +282,7 @@ def test_chords_have_the_sizes_of_their_temperaments():
     grid = np.array([[67, 67, 67, 68], [64, 64, 64, 65], [60, 60, 60, 61]])
     first, second = chord_sizes(Chorale(grid), ["kirnberger-3", "meantone-quarter", "adaptive"])
     assert (first.name, first.quarters, second.name) == ("C", 0.75, "C#")
-    assert first.tunings == ("kirnberger-3", "meantone-quarter", "adaptive")
+    assert first.tunings == ("kirnberger-3", "meantone-quarter", ADAPTIVE)
     assert first.sizes[0] == pytest.approx((386.314, 696.578), abs=1e-3)
     assert first.sizes[2] == pytest.approx((386.314, 701.955), abs=1e-3)
     assert first.deviations[2] == pytest.approx(0, abs=1e-9)
@@ -308,7 +320,7 @@ def test_chords_of_a_piece_last_as_long_as_it_does(schmuecke):
         (found.quarters for found in chords), reverse=True
     )
     table = chord_table(chords, schmuecke.title, most=5)
-    assert len(table.rows) == 5 and table.header == ("chord", "quarters", "equal", "adaptive")
+    assert len(table.rows) == 5 and table.header == ("chord", "quarters", "equal", ADAPTIVE)
     assert "400.0 700.0 (10.4)" in str(table) and f"of {len(chords)} chords" in str(table)
     read = list(csv.DictReader(io.StringIO(chord_csv(chords))))
     assert len(read) == sum(2 * len(found.semitones) for found in chords)

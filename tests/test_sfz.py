@@ -1,15 +1,18 @@
 """SFZ files: what their text says, and how they fail."""
 
+import pathlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import add_chunk, sine, smpl
+from recordings import add_chunk, sine, smpl, unreadable
 
 from coconet.errors import ChoraleError
 from coconet.render.regions import LOUDEST
 from coconet.render.samples import open_samples
 from coconet.render.sfz import parse_sfz
+from coconet.render.sfz_regions import sfz_regions
 from coconet.tuning import equal_frequencies
 
 EQUAL = equal_frequencies()
@@ -131,6 +134,15 @@ def test_text_that_is_neither_is_said_with_its_place(folder):
     assert samples.warnings == ("set.sfz:3: not understood: '???'",)
 
 
+def test_much_that_isn_t_understood_is_counted(folder):
+    path = text_of(folder, "<region> sample=a.wav\n" + "x\n" * 1000)
+    warnings = open_samples(path).warnings
+    assert len(warnings) == 21 and warnings[0] == "set.sfz:2: not understood: 'x'"
+    assert warnings[-1] == "set.sfz: not understood at 980 more places"
+    with pytest.raises(ChoraleError, match="not understood, as 10000 other places"):
+        open_samples(text_of(folder, "<region>\n" + "x\n" * 20_000))
+
+
 def test_old_files_are_in_latin_1(tmp_path):
     sine(tmp_path / "flügel.wav", 440)
     (tmp_path / "set.sfz").write_bytes("<region> sample=flügel.wav".encode("latin-1"))
@@ -160,7 +172,30 @@ BAD_TEXT = [
         "expected a loop within frames 0-44099, got 900-800",
     ),
     ("<region> sample=a.wav pitch_keycenter=sample", "a.wav tells no key"),
-    ("<region> sample=a.wav locc1=x", "set.sfz:1: expected a number, got 'x'"),
+    ("<region> sample=a.wav volume=1_0", "volume: expected a number from .* got '1_0'"),
+    ("<region> sample=a.wav tune=\u0663", "tune: expected a number from"),
+    ("<region> sample=a.wav pan=inf", "pan: expected a number from -100 to 100, got 'inf'"),
+    (
+        "<region> sample=a.wav\ntrigger=relase",
+        r"set.sfz:2: trigger: expected attack, first, .*, got 'relase'; did you mean release\?",
+    ),
+    ("<region>\nsample=" + "x" * 300 + ".wav", "set.sfz:2: sample 'x+…: can't be read"),
+    ('<region>\n#include "' + "x" * 300 + '"', "set.sfz:2: #include 'x+…: can't be read"),
+    ("<region> set_hdcc1=1_0 sample=a.wav", "set.sfz:1: set_hdcc1: expected a number, got '1_0'"),
+    ("<region> " + "x" * 101 + "=1", "an opcode's name of 101 characters"),
+    ("#define $" + "x" * 101 + " 1\n<region>", "#define: a name of 101 characters"),
+    ("".join(f"#define $a{n} 1\n" for n in range(5001)), "more than 5000 macros"),
+    (
+        "#define $A " + "x" * 15_000 + "\n" + "<region> a=$A\n" * 700,
+        r"set.sfz:667: macros and includes make more than 10000000 characters",
+    ),
+    (
+        "<global> " + "\n".join(f"a{n}=1" for n in range(999)) + "\n<region>" * 3000,
+        "regions inherit more than 2000000 opcodes",
+    ),
+    ("<region>" + ("\n" + "a=1 " * 4000) * 101, "set.sfz:102: more than 400000 opcodes"),
+    ("<region> // " + "x" * 10_000_000, "set.sfz: more than 10000000 bytes of text"),
+    ("<region> sample=a.wav locc1=x", "set.sfz:1: locc1: expected a number, got 'x'"),
     (
         "<region> sample=a.wav trigger=release",
         "none of 1 regions plays here: sounds of keys let go",
@@ -182,7 +217,7 @@ BAD_TEXT = [
         + "".join(
             f"#define ${b} ${a}${a}${a}${a}\n" for a, b in zip("ABCDEF", "BCDEFG", strict=True)
         ),
-        "macros make a line of",
+        "macros make a line of more than 20000 characters",
     ),
 ]
 
@@ -315,6 +350,44 @@ def test_the_loop_of_the_file_counts_where_the_text_says_nothing(folder, opcodes
     assert (region.mode, region.loop) == (mode, loop)
 
 
+@pytest.mark.parametrize("opcodes", ["end=999", "offset=2001", "loop_mode=loop_sustain end=999"])
+def test_a_loop_of_the_file_outside_what_plays_is_left_out_and_said(folder, opcodes):
+    add_chunk(folder / "a.wav", smpl(69, 0, [(0, 1000, 2000)]))
+    samples = open_samples(text_of(folder, f"<region> sample=a.wav {opcodes}"))
+    assert (samples.regions[0].mode, samples.regions[0].loop) == ("no_loop", None)
+    (warning,) = samples.warnings
+    assert "1 of 1 regions, from set.sfz:1 on, play without the loop of their file" in warning
+    with pytest.raises(ChoraleError, match="expected a loop within frames"):
+        regions_of(folder, f"<region> sample=a.wav {opcodes} loop_end=1500")
+
+
+def test_a_loop_of_all_that_plays_begins_at_the_offset(folder):
+    (region,) = regions_of(folder, "<region> sample=a.wav loop_mode=loop_continuous offset=100")
+    assert region.loop == (100, 44100)
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "complaint"),
+    [
+        ("is_file", "set.sfz", "set.sfz: can't be read"),
+        ("is_file", "part.txt", "set.sfz:2: #include 'part.txt': can't be read"),
+        ("iterdir", "sub", "set.sfz:1: sample 'sub/B.wav': can't be read"),
+        ("open", "a.wav", r"set.sfz:1: sample .*a.wav: can't be read"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_its_place(
+    folder, monkeypatch, method, name, complaint
+):
+    sine(folder / "sub" / "b.wav", 440, seconds=0.1)
+    text_of(folder, "", "part.txt")
+    sample = "sub/B.wav" if name == "sub" else "a.wav"
+    path = text_of(folder, f'<region> sample={sample}\n#include "part.txt"')
+    unreadable(monkeypatch, pathlib.Path, method, name)
+    with pytest.raises(ChoraleError, match=complaint) as caught:
+        sfz_regions(path)
+    assert "Permission denied" in str(caught.value)
+
+
 def test_velocity_is_amplitude_by_the_square_as_far_as_it_is_tracked(folder):
     texts = [f"<region> sample=a.wav amp_veltrack={track}" for track in (100, 0, -100, 50)]
     full, none, reverse, half = (regions_of(folder, text)[0] for text in texts)
@@ -339,6 +412,9 @@ def test_velocity_is_amplitude_by_the_square_as_far_as_it_is_tracked(folder):
         ("hikey=-1", "switched off"),
         ("lokey=70 hikey=60", "switched off"),
         ("sample=*noise", "generated waves"),
+        ("volume=-144", "too soft to be heard"),
+        ("volume=-60 group_volume=-21", "too soft to be heard"),
+        ("amplitude=0", "too soft to be heard"),
     ],
 )
 def test_what_never_plays_here_is_left_out_and_said(folder, text, said):
@@ -353,6 +429,30 @@ def test_what_never_plays_here_is_left_out_and_said(folder, text, said):
     assert [region.path.name for region in samples.regions] == ["a.wav"]
     assert len(samples.warnings) == 1 and "1 of 2 regions left out" in samples.warnings[0]
     assert said in samples.warnings[0]
+    assert "from set.sfz:3 on" in samples.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "plays"),
+    [
+        ("set_hdcc1=0.5 locc1=64", False),  # at 63.5
+        ("set_hdcc1=0.5 locc1=63", True),
+        ("set_hdcc1=0.5 hicc1=63", True),  # between 63 and 64 there is no gap
+        ("set_hdcc1=0.51 hicc1=63", False),
+        ("set_cc1=64 lohdcc1=0.5", True),
+        ("set_cc1=63 lohdcc1=0.5", False),
+        ("set_cc1=64 hihdcc1=0.5", False),
+        ("set_cc1=63 hihdcc1=0.5", True),
+        ("set_hdcc1=0.1 lohdcc1=0.1 hihdcc1=0.1", True),
+        ("set_cc1=1 set_hdcc1=1 locc1=127", True),  # the later one counts
+        ("lohdcc7=0.8", False),  # at 100 of 127
+        ("lohdcc7=0.7", True),
+        ("on_lohdcc1=0.5", False),
+    ],
+)
+def test_where_controllers_stand(folder, opcodes, plays):
+    text = f"<region> sample=a.wav key=60 {opcodes} <region> sample=a.wav key=61"
+    assert len(regions_of(folder, text)) == 1 + plays
 
 
 def test_the_default_key_switch_counts(folder):

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from coconet.errors import ChoraleError
+from coconet.plots import save_figure
 from coconet.sound_plots import FLOOR, level_curve, level_curves
 
 RATE = 8000
@@ -31,6 +33,14 @@ def test_each_sound_is_named_in_its_own_colour():
     assert (ax.get_title("left"), ax.get_ylabel()) == ("A hall", "level (dBFS)")
     lines = {line.get_label(): line.get_ydata().mean() for line in ax.lines}
     assert lines["dry"] - lines["hall"] == pytest.approx(6.02, abs=0.01)
+
+
+def test_names_are_no_formulas_on_any_axes(tmp_path):
+    odd = r"Cash $\foo$"
+    for ax in (None, Figure().add_subplot()):
+        ax = level_curves({odd: TONE, "b": TONE}, RATE, ax, title=odd)
+        assert save_figure(ax, tmp_path / "a.svg", force=True).exists()
+        assert ax.get_title("left") == odd
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,15 @@
 
 import os
 import struct
+from pathlib import Path
 
 import pytest
 
 from coconet.errors import ChoraleError
 from coconet.render import soundfonts
+from coconet.render.calibration import calibrate
+from coconet.render.presets import Presets
+from coconet.render.soundfonts import SoundFont
 
 
 def font_of(body, version=2):
@@ -55,6 +59,36 @@ def test_fonts_are_found_in_order_of_quality(tmp_path, monkeypatch):
     monkeypatch.setenv("COCONET_SOUNDFONT", str(tmp_path / "gone.sf2"))
     with pytest.raises(ChoraleError, match=r"gone\.sf2"):
         soundfonts.find_soundfont()
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.delenv("COCONET_SOUNDFONT", raising=False)
+    closed, open_ = tmp_path / "closed", tmp_path / "open"
+    for folder in (closed, open_):
+        folder.mkdir()
+        (folder / "a.sf2").write_bytes(font_of(bytes(100)))
+    (tmp_path / "file").write_text("")
+    folders = [closed, tmp_path / "file", open_]
+    monkeypatch.setattr(soundfonts, "soundfont_folders", lambda: folders)
+    listed = Path.iterdir
+
+    def refuse(folder):
+        if folder == closed:
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert soundfonts.find_soundfont().path == open_ / "a.sf2"
+
+
+def test_a_font_that_vanished_is_told(tmp_path):
+    path = tmp_path / "a.sf2"
+    path.write_bytes(font_of(bytes(100)))
+    font = soundfonts.open_soundfont(path)
+    path.unlink()
+    for use in (SoundFont.digest, calibrate, Presets):
+        with pytest.raises(ChoraleError, match=r"a\.sf2: SoundFont can't be read any more \(No s"):
+            use(font)
 
 
 def test_a_digest_is_remembered_as_long_as_the_file_stays(tmp_path, monkeypatch):

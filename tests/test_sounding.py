@@ -3,16 +3,19 @@
 import csv
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 from recordings import sine
+from said import complaints
 
 from coconet.chorale import Chorale, save_chorale
 from coconet.cli import main
 from coconet.corpus import crop, load_corpus
 from coconet.render import available_sound
+from coconet.render.csound import csound_version
 from coconet.render.event_files import load_events
 
 WORKS = {(way.synth, way.instrument) for way in available_sound() if way.works}
@@ -32,14 +35,18 @@ def run(capsys, *arguments):
     return code, capsys.readouterr()
 
 
-def refused(capsys, *arguments):
-    """The one line with which a command refuses."""
+def refused(capsys, *arguments, told=None):
+    """The one line with which a command refuses.
+
+    told : what it says on stdout, if that counts
+    """
     try:
         code, said = run(capsys, *arguments)
     except SystemExit as stop:
         code, said = stop.code, capsys.readouterr()
-    lines = [line for line in said.err.splitlines() if not line.startswith("note: ")]
+    lines = complaints(said.err)
     assert (code, len(lines)) == (2, 1), said.err
+    assert told in (None, said.out)
     return lines[0]
 
 
@@ -61,6 +68,9 @@ def test_render_writes_all_that_is_asked_for(piece, tmp_path, capsys):
     rows = list(csv.reader(pfields.open()))
     assert len(rows) == len(notes) + 1 and len(rows[0]) == 16
     assert "instr choir" in csd.read_text() and "limit 12" in csd.read_text()
+    with soundfile.SoundFile(out) as file:
+        assert "tuning=adaptive over secor-victorian (limit 12) on" in file.comment
+        assert "seed=4" in file.comment
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -69,10 +79,31 @@ def test_events_are_rendered_again_to_the_same_sound(piece, tmp_path, capsys):
     first, second, events = (tmp_path / name for name in ("a.wav", "b.wav", "a.csv"))
     options = (*ORGAN, "--encoding", "float")
     made = ("--tuning", "vallotti", "--tonic", "G", "--reference", 415, "--tempo", "0:90,16:60")
-    assert run(capsys, "render", piece, "--out", first, *made, *options, "--events", events)[0] == 0
+    code, said = run(capsys, "render", piece, "--out", first, *made, *options, "--events", events)
+    assert code == 0 and ", A4 = 415 Hz\n" in said.out, said.err
     assert run(capsys, "render", events, "--out", second, *options)[0] == 0
     assert np.array_equal(soundfile.read(first)[0], soundfile.read(second)[0])
-    assert "--tempo" in refused(capsys, "render", events, "--out", tmp_path / "c.wav", "--tempo", 9)
+    for option in (
+        "--tempo", "--limit", "--fermata", "--broaden", "--hold", "--glide", "--shift", "--seed",
+        "--tonic", "--reference", "--levels", "--stage", "--style", "--tuning", "--keyboard",
+        "--dynamics",
+    ):  # fmt: skip
+        said = refused(capsys, "render", events, "--out", tmp_path / "c.wav", option, 0)
+        assert f"{option}: the events of" in said
+    said = refused(capsys, "render", events, "--out", tmp_path / "c.wav", "--loose")
+    assert "--loose: the events of" in said and not (tmp_path / "c.wav").exists()
+
+
+def test_a_csd_is_refused_before_anything_is_written_where_csound_is_missing(
+    piece, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "ctcsound", None)
+    csound_version.cache_clear()
+    out, csd = tmp_path / "a.wav", tmp_path / "a.csd"
+    said = refused(capsys, "render", piece, "--out", out, "--csd", csd)
+    csound_version.cache_clear()
+    assert "ctcsound" in said
+    assert not list(tmp_path.iterdir())
 
 
 @CSOUND
@@ -93,6 +124,19 @@ def test_a_csd_sounds_the_same_in_the_program_csound(piece, tmp_path, capsys):
         # Ours was brought to a peak of -1 dBFS.
         scale = np.abs(mine).max() / np.abs(other).max()
         assert np.abs(mine - scale * other)[:-22050].max() < 1e-5
+
+
+@CSOUND
+def test_what_is_read_is_never_written_over(piece, tmp_path, capsys):
+    events, hall = tmp_path / "a.csv", sine(tmp_path / "hall.wav", 440.0)
+    made = ("render", piece, "--out", tmp_path / "a.wav", *ORGAN, "--events", events)
+    assert run(capsys, *made)[0] == 0
+    before = events.read_bytes(), hall.read_bytes()
+    again = ("render", events, "--out", tmp_path / "b.wav", *ORGAN, "--force")
+    assert "is read here" in refused(capsys, *again, "--events", events)
+    own = ("render", piece, "--out", hall, "--force", "--hall", f"{hall}:wet=0.1")
+    assert "is read here" in refused(capsys, *own)
+    assert (events.read_bytes(), hall.read_bytes()) == before
 
 
 @CSOUND
@@ -163,7 +207,7 @@ def test_the_list_names_everything(capsys):
         (("IN", "--out", "a.wav", "--fine"), "--fine: expected --samples"),
         (("IN", "--out", "a.wav", "--middle-c", "C3"), "--middle-c: expected --samples"),
         (("IN", "--out", "a.wav", "--samples", ".", "--layers", "1:x"), "as 25:45,47:75"),
-        (("IN", "--out", "a.wav", "--samples", "."), "expected"),
+        (("IN", "--out", "a.wav", "--samples", "."), "expected sound files (.wav,"),
     ],
 )
 def test_bad_options_are_one_line_and_write_nothing(
@@ -179,7 +223,7 @@ def test_purity_tells_temperaments_and_chords(piece, tmp_path, capsys):
     code, said = run(capsys, "purity", piece, "--csv", tmp_path / "a.csv")
     assert code == 0, said.err
     rows = {row["tuning"]: row for row in csv.DictReader((tmp_path / "a.csv").open())}
-    assert {"equal", "vallotti", "adaptive"} <= rows.keys()
+    assert {"equal", "vallotti", "adaptive over secor-victorian"} <= rows.keys()
     assert all(name in said.out for name in rows)
     picture = tmp_path / "a.png"
     code, said = run(
@@ -196,11 +240,15 @@ def test_purity_tells_temperaments_and_chords(piece, tmp_path, capsys):
         (("--tunings", "nowhere"), "no such tuning"),
         (("--tunings", "equal,,vallotti"), "--tunings: expected names"),
         (("--tonic", "X"), "tonic"),
-        (("--picture", "a.gif"), "ends in"),
-        (("--tunings", "adaptive", "--picture", "a.png"), "at least one"),
+        (("--picture", "a.gif"), "--picture: expected a name that ends in"),
+        (("--csv", "a.txt"), "--csv: expected a name that ends in .csv"),
+        (("--csv", "a.csv", "--picture", "a.gif"), "--picture: expected a name"),
+        (("--tunings", "adaptive", "--picture", "a.png"), "--picture: shows fixed temperaments"),
+        (("--csv", "a.csv", "--tunings", "adaptive", "--picture", "a.png"), "fixed temperaments"),
+        (("--csv", "a.csv", "--chords", "--tonic", "X", "--picture", "a.png"), "tonic"),
     ],
 )
 def test_purity_refuses(piece, tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert message in refused(capsys, "purity", piece, *arguments)
+    assert message in refused(capsys, "purity", piece, *arguments, told="")
     assert list(tmp_path.iterdir()) == []

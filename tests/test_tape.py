@@ -1,10 +1,14 @@
 """Tapes and sections against plain arrays."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coconet.errors import ChoraleError
 from coconet.render.tape import SAMPLE_RATE, Section, Tape, ahead, blocks_of
 
 
@@ -47,6 +51,59 @@ def test_mixing_is_addition(tmp_path_factory, parts):
     tape.cut(20)
     assert np.array_equal(tape.read(0, 1), wanted[:1])
     assert len(tape) == 20 and not tape.read(1).any()
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [np.zeros(8), np.zeros((4, 1)), np.zeros((2, 4)), np.zeros((4, 2), int), [[0.0, 0.0]]],
+)
+def test_only_stereo_goes_onto_a_tape(tape, samples):
+    for put in (tape.append, lambda samples: tape.add(0, samples)):
+        with pytest.raises(ChoraleError, match="tape: expected"):
+            put(samples)
+    with pytest.raises(ChoraleError, match="first frame"):
+        tape.add(-1, noise(3))
+    assert len(tape) == 0
+
+
+def test_tapes_beside_others_have_names_of_their_own(tmp_path):
+    tapes = [Tape.beside(tmp_path, "dry") for _ in range(3)]
+    for seed, tape in enumerate(tapes):
+        tape.append(noise(5, seed))
+    for seed, tape in enumerate(tapes):
+        assert tape.path.parent == tmp_path and np.array_equal(tape.read(), noise(5, seed))
+
+
+FULL = """
+import resource, sys, numpy as np
+from coconet.errors import ChoraleError
+from coconet.render.tape import Tape
+tape = Tape(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+sound = np.ones((1000, 2))
+for put in (tape.append, lambda sound: tape.add(10, sound), lambda sound: tape.cut(2000)):
+    try:
+        put(sound)
+    except ChoraleError as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_fills_up_is_told(tmp_path):
+    """A limit on the size of files stands in."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "tape")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stdout.splitlines()
+    assert len(said) == 3
+    for line in said:
+        assert line.startswith(f"{tmp_path}: temporary files can't be written (File too large)")
+        assert line.endswith("set TMPDIR to another folder")
+    with pytest.raises(ChoraleError, match="set TMPDIR"):
+        Tape(tmp_path / "none" / "tape")
 
 
 @given(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,6 +168,42 @@ def test_a_bad_scale_is_refused_by_file_and_line(tmp_path, text, message):
         load_tuning(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["~nobody-of-that-name/x.scl", f"{LONG}.scl", f"{LONG}/x.scl", "a\0b.scl", "a\0/b.scl"],
+    ids=["no such user", "long name", "long folder", "NUL", "NUL in a folder"],
+)
+def test_what_no_file_can_be_called_is_told_in_a_line(path):
+    for options in ({"tuning": path}, {"keyboard": path}, {"tuning": Path(path)}):
+        with pytest.raises(ChoraleError, match=r"can't be read|expected the path") as caught:
+            load_tuning(**options)
+        message = str(caught.value)
+        assert "\n" not in message and "\0" not in message and len(message) < 250
+
+
+def test_what_is_no_path_is_told():
+    with pytest.raises(ChoraleError, match="expected the path of a file"):
+        load_tuning(keyboard=3)
+
+
+def test_adaptive_is_no_temperament_but_a_near_word_leads_to_it():
+    with pytest.raises(ChoraleError, match=r"is for render and purity\); did you mean adaptive\?"):
+        load_tuning("adaptiv")
+
+
+@pytest.mark.parametrize("tonic", ["Bb", 10, np.int64(10)])
+def test_what_a_tuning_is_made_of_is_read_once(tonic):
+    tuning = Tuning(
+        "mine", [100.0 * step for step in range(12)], tonic=tonic, reference_key=np.int8(60)
+    )
+    assert (tuning.tonic, type(tuning.tonic)) == (10, int)
+    assert type(tuning.reference_key) is int
+    assert tuning.frequencies() == pytest.approx(tuning.frequencies("Bb"))
 
 
 def test_missing_files_are_named_with_what_there_is(tmp_path):

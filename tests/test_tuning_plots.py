@@ -1,11 +1,13 @@
 """Pictures of temperaments: what is drawn is what was computed, and nothing hides."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from drawn import axes
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
@@ -64,6 +66,18 @@ def test_a_temperament_in_one_picture(name, tonic):
     assert [label.get_text() for label in lower.get_xticklabels()][:3] == ["C", "G", "D"]
     assert {"+13.7", "−2.0", "−15.6"} <= {text.get_text() for text in lower.texts}
     assert figure.get_suptitle().startswith(f"{name} on {'C' if tonic == 0 else 'Bb'}: ")
+
+
+def test_names_are_no_formulas(tmp_path):
+    """In a picture and on axes of another: what a file says is drawn as it stands."""
+    odd = r"Cash $\foo$"
+    tuning = replace(load_tuning("vallotti"), name=odd, description=odd)
+    assert save_figure(temperament_figure(tuning), tmp_path / "a.svg").exists()
+    assert save_figure(temperaments_figure([tuning]), tmp_path / "b.svg").exists()
+    adapted = adapt(Chorale([[60, 62], [48, 55]], title=odd), tuning=tuning)
+    theirs = Figure().subplots(1, 2)
+    save_figure(drift_figure(adapted, theirs[0]), tmp_path / "c.svg")
+    save_figure(drift_figure({odd: adapted, "b": adapted}, theirs[1]), tmp_path / "d.svg")
 
 
 def test_a_low_pitch_standard_is_no_part_of_the_temperament():

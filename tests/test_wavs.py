@@ -210,3 +210,13 @@ def test_a_cut_off_flac_is_found_when_it_is_read(tmp_path):
     assert facts.frames == 9 * BLOCK  # its header doesn't know
     with pytest.raises(ChoraleError, match=r"a\.flac: (truncated|can't be read)"):
         check_data(facts)
+
+
+def test_what_is_silence_at_its_level_is_refused(tmp_path):
+    facts = read_facts(sine(tmp_path / "a.wav", 440, seconds=0.1, peak=0.1))
+    check_data(facts, level=-59.0)
+    check_data(facts, level=40.0)
+    with pytest.raises(
+        ChoraleError, match="at most -20 dBFS from frame 0 to 4410, and played at -61 dB, which is"
+    ):
+        check_data(facts, level=-61.5)

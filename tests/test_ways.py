@@ -11,7 +11,7 @@ from coconet.errors import ChoraleError
 from coconet.render import csound, fluidsynth, soundfonts, ways
 from coconet.render.instruments import INSTRUMENTS
 from coconet.render.soundfonts import SoundFont
-from coconet.render.ways import available_sound, choose_way
+from coconet.render.ways import NoSound, available_sound, choose_way
 
 FOUND = {(way.synth, way.instrument): way for way in available_sound()}
 BOTH = pytest.mark.skipif(
@@ -52,7 +52,7 @@ def test_every_instrument_has_its_ways():
 
 
 def test_a_bare_machine_is_told_every_exact_fix(tmp_path, bare):
-    with pytest.raises(ChoraleError) as caught:
+    with pytest.raises(NoSound) as caught:
         sound.render(Chorale([[60, 60]]), tmp_path / "a.wav")
     for fix in (
         "pip install ctcsound",
@@ -111,8 +111,10 @@ def test_compressed_fonts_are_for_fluidsynth_alone(monkeypatch, tmp_path):
     font = SoundFont(tmp_path / "a.sf3", 3)
     monkeypatch.setattr(ways, "open_soundfont", lambda path: font)
     assert choose_way(4, soundfont="a.sf3").synth == "fluidsynth"
-    with pytest.raises(ChoraleError, match="compressed samples"):
-        choose_way(4, synth="csound", instrument="piano", soundfont="a.sf3")
+    for instrument in ("piano", None):
+        with pytest.raises(ChoraleError, match="compressed samples") as caught:
+            choose_way(4, synth="csound", instrument=instrument, soundfont="a.sf3")
+        assert not isinstance(caught.value, NoSound), "all is installed"
 
 
 @BOTH
@@ -127,6 +129,8 @@ def test_compressed_fonts_are_for_fluidsynth_alone(monkeypatch, tmp_path):
         ({"synth": "fluidsynth", "instrument": "samples"}, "render it with Csound"),
         ({"soundfont": "nowhere.sf2"}, "can't be read"),
         ({"soundfont": "FONT", "instrument": "organ:flutes"}, "needs no SoundFont"),
+        ({"soundfont": "FONT", "instrument": "organ", "synth": "csound"}, "needs no SoundFont"),
+        ({"prefer": "timidity"}, "prefer: expected csound or fluidsynth"),
     ],
 )
 def test_wishes_that_cannot_be_met(wishes, message):
@@ -135,6 +139,40 @@ def test_wishes_that_cannot_be_met(wishes, message):
     with pytest.raises(ChoraleError, match=message) as caught:
         choose_way(4, **wishes)
     assert "\n" not in str(caught.value)
+    assert not isinstance(caught.value, NoSound)
+
+
+@BOTH
+@pytest.mark.parametrize("instrument", ["organ", "choir,strings,strings,organ"])
+def test_a_named_font_is_heard_wherever_one_is_played(instrument, monkeypatch):
+    """Csound's organ has none, FluidSynth's has."""
+    font = FOUND["csound", "piano"].soundfont
+    chosen = choose_way(4, instrument=instrument, soundfont=font.path)
+    assert (chosen.synth, chosen.soundfont) == ("fluidsynth", font)
+    assert choose_way(4, instrument=instrument).synth == "csound"
+    mixed = choose_way(4, instrument="piano,organ,organ,organ", soundfont=font.path)
+    assert (mixed.synth, mixed.soundfont) == ("csound", font)
+    monkeypatch.setattr(fluidsynth.shutil, "which", lambda _: None)
+    forget()
+    try:
+        with pytest.raises(ChoraleError, match="needs no SoundFont; leave it out, or: Fluid"):
+            choose_way(4, instrument=instrument, soundfont=font.path)
+    finally:
+        forget()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("wishes", "synth"),
+    [
+        ({}, "fluidsynth"),
+        ({"instrument": "organ"}, "fluidsynth"),
+        ({"instrument": "organ:reeds"}, "csound"),
+        ({"synth": "csound"}, "csound"),
+    ],
+)
+def test_the_preferred_one_plays_where_both_fit(wishes, synth):
+    assert choose_way(4, prefer="fluidsynth", **wishes).synth == synth
 
 
 def test_looking_for_ways_loads_no_synthesiser():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from coconet.errors import ChoraleError, shown
 from coconet.files import validate_writable, write_text
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from coconet.render import Rendering
     from coconet.render.events import Performance
     from coconet.render.samples import SampleSet
@@ -29,7 +32,9 @@ STYLES_TOLD = {
     "original": "velocity and volume walk at random, as in the program before this one",
 }
 #: Options of a performance, which one that comes as events has already.
-OF_A_CHORALE = ("tuning", "keyboard", "tonic", "reference", "limit", "style", "tempo", "loose")
+OF_A_CHORALE = (
+    "tuning", "keyboard", "tonic", "reference", "limit", "style", "tempo", "loose", "seed",
+)  # fmt: skip
 OF_A_STYLE = ("fermata", "broaden", "hold", "dynamics", "levels", "stage", "glide", "shift")
 
 
@@ -40,7 +45,6 @@ def render(options: argparse.Namespace) -> int:
         return 0
     if options.source is None or options.out is None:
         raise ChoraleError("expected IN and --out X.wav, or --list")
-    from coconet.render import DEFAULT_SEED
     from coconet.render import render as make_sound
 
     files = _files(options)
@@ -60,11 +64,12 @@ def render(options: argparse.Namespace) -> int:
             music,
             options.out,
             **given,
-            synth=options.synth,
+            # What Csound is to have as a document it plays, or nothing is written.
+            synth="csound" if options.csd is not None else options.synth,
             instrument=options.instrument,
             soundfont=options.soundfont,
             samples=_samples(options),
-            seed=DEFAULT_SEED if options.seed is None else options.seed,
+            seed=options.seed,
             hall=options.hall,
             trim=options.trim,
             level=options.level,
@@ -86,7 +91,13 @@ def purity(options: argparse.Namespace) -> int:
     from coconet.chord_sizes import chord_csv, chord_sizes, chord_table
     from coconet.purity import piece_purity, purity_csv, purity_text
 
-    files = _validated([options.csv, options.picture], options.force)
+    wanted = {"--csv": (options.csv, (".csv",))}
+    if options.picture is not None:
+        from coconet.plots import FIGURE_SUFFIXES
+
+        wanted["--picture"] = (options.picture, FIGURE_SUFFIXES)
+    files = _named(wanted)
+    _validated(files, options.force)
     chorale, _, notes = read_source(options.source)
     tell(notes)
     names = None
@@ -96,28 +107,39 @@ def purity(options: argparse.Namespace) -> int:
             raise ChoraleError(
                 f"--tunings: expected names with commas between them, got {options.tunings!r}"
             )
+    # All of it before any is told or written.
+    figure = None if options.picture is None else _temperaments(chorale, names, options.tonic)
     title = chorale.title or options.source
     if options.chords:
         chords = chord_sizes(chorale, names, tonic=options.tonic)
-        print(chord_table(chords, title))
-        csv = chord_csv(chords)
+        told, csv = str(chord_table(chords, title)), chord_csv(chords)
     else:
         rows = piece_purity(chorale, names, tonic=options.tonic)
-        print(purity_text(rows, title))
-        csv = purity_csv(rows)
+        told, csv = purity_text(rows, title), purity_csv(rows)
     if options.csv is not None:
         write_text(Path(options.csv), csv, force=options.force)
-    if options.picture is not None:
-        from coconet.intonation import ADAPTIVE, tonic_of
+    if figure is not None:
         from coconet.plots import save_figure
-        from coconet.tuning import load_tuning
-        from coconet.tuning_plots import temperaments_figure
 
-        fixed = None if names is None else [name for name in names if name != ADAPTIVE]
-        tonic = tonic_of(chorale, load_tuning(), options.tonic)
-        save_figure(temperaments_figure(fixed, tonic), options.picture, force=options.force)
+        save_figure(figure, options.picture, force=options.force)
+    print(told)
     tell_files(files)
     return 0
+
+
+def _temperaments(chorale: Chorale, names: Sequence[str] | None, tonic: str | None) -> Figure:
+    """The picture of the fixed temperaments among some, or of all."""
+    from coconet.intonation import ADAPTIVE, tonic_of
+    from coconet.tuning import load_tuning
+    from coconet.tuning_plots import temperaments_figure
+
+    fixed = None if names is None else [name for name in names if name != ADAPTIVE]
+    if fixed == []:
+        raise ChoraleError(
+            f"--picture: shows fixed temperaments, which {ADAPTIVE} isn't: name one more in "
+            "--tunings, or leave it out"
+        )
+    return temperaments_figure(fixed, tonic_of(chorale, load_tuning(), tonic))
 
 
 # ---------------------------------------------------------------- render: what comes in
@@ -131,13 +153,16 @@ def _music(options: argparse.Namespace) -> tuple[Chorale | Performance, list[str
     from coconet.render.event_files import load_events
 
     named = [
-        f"--{name}"
-        for name in (*OF_A_CHORALE, *OF_A_STYLE)
-        if getattr(options, name) not in (None, False)
+        f"--{name}" for name in (*OF_A_CHORALE, *OF_A_STYLE) if _is_given(getattr(options, name))
     ]
     if named:
         raise ChoraleError(f"{named[0]}: the events of {options.source} have theirs already")
     return load_events(options.source), []
+
+
+def _is_given(value: object) -> bool:
+    """Whether an option was given, be it as 0, or a switch set."""
+    return value is not None and value is not False
 
 
 def _style(options: argparse.Namespace) -> Style:
@@ -244,25 +269,44 @@ def _files(options: argparse.Namespace) -> list[Path]:
         from coconet.plots import FIGURE_SUFFIXES
 
         wanted["--picture"] = (options.picture, FIGURE_SUFFIXES)
-    for name, (path, suffixes) in wanted.items():
-        if path is not None and Path(path).suffix.lower() not in suffixes:
-            raise ChoraleError(f"{name}: expected a name that ends in {', '.join(suffixes)}")
+    files = _named(wanted)
     if options.samples_used is not None and options.samples is None:
         raise ChoraleError("--samples-used: expected --samples too")
     if options.csd is not None and options.synth == "fluidsynth":
         raise ChoraleError("--csd: a .csd is for Csound; leave --synth out")
-    _validated([options.out, *(path for path, _ in wanted.values())], options.force)
-    return [Path(path) for path, _ in wanted.values() if path is not None]
+    _validated([Path(options.out), *files], options.force)
+    _check_inputs_stay(options, [Path(options.out), *files])
+    return files
 
 
-def _validated(paths: Sequence[str | None], force: bool) -> list[Path]:
-    """Those of the paths that are given: writable, and each another one."""
-    files = [validate_writable(Path(path), force=force) for path in paths if path is not None]
+def _named(wanted: Mapping[str, tuple[str | None, Sequence[str]]]) -> list[Path]:
+    """Those of the files, by option, that are given, each with a suffix that it may have."""
+    files = [(name, Path(path), ends) for name, (path, ends) in wanted.items() if path is not None]
+    for name, path, suffixes in files:
+        if path.suffix.lower() not in suffixes:
+            raise ChoraleError(f"{name}: expected a name that ends in {', '.join(suffixes)}")
+    return [path for _, path, _ in files]
+
+
+def _check_inputs_stay(options: argparse.Namespace, files: Sequence[Path]) -> None:
+    """Refuse to write over what is read, --force or not."""
+    hall = options.hall.partition(":")[0]
+    for name in (options.source, hall, options.soundfont, options.tuning, options.keyboard):
+        same = []
+        with contextlib.suppress(OSError, ValueError):  # no such file is another's complaint
+            same = [file for file in files if name and file.exists() and file.samefile(name)]
+        if same:
+            raise ChoraleError(f"{name}: is read here; choose another name for what is written")
+
+
+def _validated(files: Sequence[Path], force: bool) -> None:
+    """Check that files can be written, and that each is another one."""
+    for path in files:
+        validate_writable(path, force=force)
     names = [path.resolve() for path in files]
     for path in files:
         if names.count(path.resolve()) > 1:
             raise ChoraleError(f"{path}: expected another file for each output, got it twice")
-    return files
 
 
 def _write_others(made: Rendering, options: argparse.Namespace) -> None:
@@ -276,8 +320,6 @@ def _write_others(made: Rendering, options: argparse.Namespace) -> None:
     if options.csd is not None:
         from coconet.render.csd import save_csd
 
-        if made.band is None:
-            raise ChoraleError(f"--csd: a .csd is for Csound, and {made.synth} played")
         save_csd(options.csd, performance, made.band, tuning=made.told, force=force)
     if options.picture is not None:
         from coconet.performance_plots import performance_figure

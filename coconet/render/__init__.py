@@ -7,6 +7,8 @@ sound. Which synthesisers work on this machine, and what the others lack, is tol
 
 from __future__ import annotations
 
+import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,11 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coconet import __version__
-from coconet.checks import not_needed, whole
+from coconet.checks import flag, not_needed, number, whole
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError, shown
-from coconet.grid import REST, items_of, validate_grid
-from coconet.intonation import ADAPTIVE, LIMIT, adapt, tonic_of
 from coconet.render.audio import (
     scratch_folder,
     scratch_size,
@@ -30,17 +30,24 @@ from coconet.render.audio import (
     write_sound,
 )
 from coconet.render.chunks import play_into
-from coconet.render.events import Performance
+from coconet.render.encoders import parse_encoding
+from coconet.render.events import Performance, validate_performance, within
 from coconet.render.finish import finish
 from coconet.render.hall import Hall, parse_hall
 from coconet.render.instruments import Part
 from coconet.render.levels import DEFAULT_LEVEL, Level, parse_level
-from coconet.render.performance import perform
-from coconet.render.style import CALM, Style, parse_style
+from coconet.render.style import Style
 from coconet.render.tape import Tape
+from coconet.render.tempered import (
+    DEFAULT_SEED,
+    Tempered,
+    chorale_of,
+    perform_tempered,
+    style_of,
+)
 from coconet.render.ways import Chosen, available_sound, choose_way
-from coconet.theory import NAMES, find_key, key_sharps
-from coconet.tuning import DEFAULT, Tuning, load_tuning
+from coconet.theory import NAMES
+from coconet.tuning import Tuning
 
 if TYPE_CHECKING:
     from coconet.render.csound import Band
@@ -57,31 +64,10 @@ __all__ = [
     "sound_of",
 ]
 
-#: More voices than any choir of quartets here; what asks for more is no chorale.
-MOST_VOICES = 64
 #: The hall where none is named.
 DEFAULT_HALL = "chamber"
-DEFAULT_SEED = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Tempered:
-    """The frequencies that a chorale is played at.
-
-    Attributes
-    ----------
-    hz : float array in Hz, shape=(128,), one a MIDI key, or (voices, steps), one a cell
-    tuning : name of the temperament, or 'adaptive over NAME'
-    tonic : pitch class of its degree 0
-    told : one line for a person
-    warnings : one line each
-    """
-
-    hz: np.ndarray
-    tuning: str
-    tonic: int
-    told: str
-    warnings: tuple[str, ...] = ()
+#: As many parts of a piece as may be played at once.
+MOST_WORKERS = 256
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +86,8 @@ class Rendering:
     synth : 'csound' or 'fluidsynth'; instrument : such as 'piano' or 'choir, organ:flutes'
     soundfont : the font that was played, or None
     tuning : name of the temperament, '' for a performance that came with its frequencies;
-        tonic : pitch class of its degree 0, None likewise
+        tonic : pitch class of its degree 0, None likewise; reference : Hz of its A4, likewise
+    seed : by which was drawn what the style leaves to chance; None where nothing was
     told : one line on the tuning, for a person
     performance : the notes as they were played
     band : what played them in Csound, as `csd.save_csd` takes it; None with FluidSynth
@@ -121,11 +108,50 @@ class Rendering:
     soundfont: Path | None
     tuning: str
     tonic: int | None
+    reference: float | None
+    seed: int | None
     told: str
     performance: Performance
     band: Band | None = None
     samples: SampleReport | None = None
     warnings: tuple[str, ...] = ()
+
+    def step_at(self, second: object) -> np.ndarray:
+        """Which places in the grid are heard at some seconds of the file.
+
+        Unlike `Performance.step_at` it counts from the file's beginning, which is later
+        where silence was trimmed.
+
+        Parameters
+        ----------
+        second : number or array, 0 to the end of the last step or of the file
+
+        Returns
+        -------
+        float array of the shape of `second`: 3.5 is halfway through step 3
+
+        Raises ChoraleError for other times, and for notes that come from no grid.
+        """
+        self.performance.needs_grid("second")
+        start, end = self.trimmed[0], float(self.performance.times[-1])
+        seconds = within(second, "second", min(end - start, self.seconds))
+        return self.performance.step_at(np.minimum(seconds + start, end))
+
+    def second_of(self, step: object) -> np.ndarray:
+        """When places in the grid are heard in the file: the way back from `step_at`.
+
+        Parameters
+        ----------
+        step : number or array, 0 to `performance.steps`, as for `Performance.second_of`
+
+        Returns
+        -------
+        float array of the shape of `step`, in seconds from the file's beginning: negative
+        for steps that were trimmed there
+
+        Raises ChoraleError for places outside the grid, and for notes that come from none.
+        """
+        return self.performance.second_of(step) - self.trimmed[0]
 
 
 def render(
@@ -144,7 +170,7 @@ def render(
     style: str | Style | None = None,
     tempo: float | Sequence[Sequence[float]] | None = None,
     spans: object = None,
-    seed: int = DEFAULT_SEED,
+    seed: int | None = None,
     hall: str | Hall | None = DEFAULT_HALL,
     trim: bool | float = False,
     level: str | Level = DEFAULT_LEVEL,
@@ -177,7 +203,8 @@ def render(
     trim : whether silence at both ends is cut off (`finish.finish`)
     level : 'peak:-1' sets the peak to -1 dBFS; 'lufs:-18' sets the loudness
     encoding : '16', '24' or 'float' of a WAV, '16' or '24' of a FLAC
-    tags : written into the file beside title, tuning, instrument and seed
+    tags : written into the file beside title, tuning, reference, instrument and seed; None
+        takes one of these away
     isolate : Csound runs in child processes, which may crash; False: in this one
     workers : how many parts of the piece are played at once; the sound is the same for any
     on_start : called with the performance before anything sounds
@@ -192,12 +219,9 @@ def render(
     """
     path = validate_sound_path(path, force=force)
     wanted, hall = parse_level(level), parse_hall(hall)
-    music = music if isinstance(music, Performance) else _chorale_of(music)
-    if music.voices > MOST_VOICES:
-        raise ChoraleError(
-            f"{music.voices} voices: expected at most {MOST_VOICES}; choose some of them "
-            "(the layer choose_voices)"
-        )
+    encoding = parse_encoding(encoding, path.suffix.lower())
+    isolate, workers = flag(isolate, "isolate"), whole(workers, "workers", 1, MOST_WORKERS)
+    trim, tags = _validate_trim(trim), _validate_tags(tags)
     if samples is not None and instrument is None:
         instrument = "samples"
     if isinstance(music, Performance):
@@ -211,9 +235,13 @@ def render(
             style=style,
             tempo=tempo,
             spans=spans,
+            seed=seed,
         )
-        performance, tempered = music, None
+        performance, tempered, drawn = validate_performance(music), None, None
     else:
+        music = chorale_of(music)
+        seed = DEFAULT_SEED if seed is None else whole(seed, "seed", 0)
+        drawn = seed if style_of(style, tempo).needs_chance else None
         performance, tempered = perform_tempered(
             music,
             tuning=tuning,
@@ -230,16 +258,21 @@ def render(
     band = band_of(chosen, samples) if chosen.synth == "csound" else None
     if band is None and samples is not None:
         raise ChoraleError("samples: FluidSynth can't play them; Csound can")
+    if band is None:
+        from coconet.render.channels import octave_tuning
+
+        octave_tuning(performance.notes["hz"])  # more pitches than FluidSynth has are refused
     report = None if band is None else _report(band, performance)
     if band is not None:
         # Recordings may ring on for longer than other instruments do.
         end = float((performance.notes["start"] + performance.notes["duration"]).max(initial=0))
         performance = replace(performance, seconds=max(performance.seconds, end + band.ring))
+        validate_performance(performance)
     if on_start is not None:
         on_start(performance)
     engine, ring = _engine(chosen, band, isolate=isolate)
     length = performance.seconds + (hall.seconds if hall else 0)
-    validate_space(path.parent, size_of(length, path.suffix, encoding))
+    _validate_room(path.parent, size_of(length, path.suffix, encoding), scratch_size(length))
     with scratch_folder(scratch_size(length)) as scratch:
         tape = Tape(scratch / "dry.f32")
         play_into(
@@ -256,7 +289,7 @@ def render(
             path,
             finished.tape,
             encoding=encoding,
-            tags=_tags(performance, tempered, chosen, seed) | dict(tags or {}),
+            tags=_tags(performance, tempered, chosen, drawn) | tags,
             force=force,
         )
         seconds = finished.seconds
@@ -274,11 +307,14 @@ def render(
         soundfont=chosen.soundfont.path if chosen.soundfont else None,
         tuning=tempered.tuning if tempered else "",
         tonic=tempered.tonic if tempered else None,
+        reference=tempered.reference if tempered else None,
+        seed=drawn,
         told=tempered.told if tempered else "",
         performance=performance,
         band=band,
         samples=report,
         warnings=(
+            *_unheard(performance, chosen),
             *(tempered.warnings if tempered else ()),
             *(band.samples.warnings if band and band.samples else ()),
             *finished.warnings,
@@ -286,51 +322,11 @@ def render(
     )
 
 
-def perform_tempered(
-    chorale: Chorale | np.ndarray,
-    *,
-    tuning: str | Path | Tuning | None = None,
-    keyboard: Path | str | None = None,
-    reference: float | None = None,
-    tonic: int | str | None = None,
-    limit: float | None = None,
-    style: str | Style | None = None,
-    tempo: float | Sequence[Sequence[float]] | None = None,
-    spans: object = None,
-    seed: int = DEFAULT_SEED,
-) -> tuple[Performance, Tempered]:
-    """Play a chorale in a temperament: timed notes, before any synthesiser.
-
-    Parameters
-    ----------
-    chorale : or a bare array of pitches, shape=(voices, steps), whose key is then found
-    tuning : 'equal', a name in the `tunings` folder, the path of a .scl file, or a
-        `Tuning`; Secor's Victorian temperament by default. 'adaptive': chord by chord, as
-        pure as it can be (`intonation.adapt`)
-    keyboard : path of a .kbm file
-    reference : Hz of A4; 440 by default
-    tonic : pitch class or name of the temperament's degree 0, or 'relative' for that of
-        the relative major; by default where its keyboard mapping puts it, else the
-        chorale's tonic
-    limit : with 'adaptive', how many cents a note may drift from Secor's temperament (25)
-    style : 'calm' (the default), 'plain', 'original' or a `Style`
-    tempo : in place of the style's: quarter notes a minute, or ((step, tempo), …)
-    spans : where a random walk rises, as for `performance.perform`
-    seed : of what the style leaves to chance
-
-    Raises ChoraleError as `load_tuning`, `adapt` and `perform` do.
-    """
-    chorale = _chorale_of(chorale)
-    tempered = _temper(chorale, tuning, keyboard, reference, tonic, limit)
-    played = parse_style(CALM if style is None else style)
-    if tempo is not None:
-        played = replace(played, tempo=tempo)
-    rng = np.random.default_rng(whole(seed, "seed", 0)) if played.needs_chance else None
-    return perform(chorale, tempered.hz, played, rng=rng, spans=spans), tempered
-
-
 def sound_of(music: Chorale | np.ndarray | Performance, **options: object) -> np.ndarray:
-    """Sound as an array: what `render` with the same options would write.
+    """Sound as an array: what `render` with the same options would write as a float WAV.
+
+    So it isn't dithered, unless another `encoding` is asked for. A rendering's warnings come
+    as Python's.
 
     Returns
     -------
@@ -341,51 +337,11 @@ def sound_of(music: Chorale | np.ndarray | Performance, **options: object) -> np
 
     with scratch_folder() as scratch:
         path = scratch / "sound.wav"
-        render(music, path, **{"encoding": "float", **options})
-        return read_sound(path)[0]
-
-
-def _chorale_of(music: object) -> Chorale:
-    """A chorale; or an array as one, in the key that is found for it."""
-    if isinstance(music, Chorale):
-        return music
-    if items_of(music) is None:
-        raise ChoraleError(f"expected a chorale, an array or a performance, got {shown(music)}")
-    grid = validate_grid(music)
-    sounding = grid[(grid != REST).any(axis=1)]
-    if not sounding.size:
-        raise ChoraleError("array: has no notes to sound, only rests")
-    tonic, mode = find_key(sounding)
-    return Chorale(grid, tonic=tonic, mode=mode, sharps=key_sharps(tonic, mode))
-
-
-def _temper(
-    chorale: Chorale,
-    tuning: str | Path | Tuning | None,
-    keyboard: Path | str | None,
-    reference: float | None,
-    tonic: int | str | None,
-    limit: float | None,
-) -> Tempered:
-    adaptive = isinstance(tuning, str) and tuning == ADAPTIVE
-    if not adaptive:
-        not_needed(f"tuning={ADAPTIVE!r}", limit=limit)
-    base = load_tuning(
-        DEFAULT if tuning is None or adaptive else tuning, keyboard=keyboard, reference=reference
-    )
-    place, warnings = tonic_of(chorale, base, tonic), []
-    guessed = tonic is None and base.tonic is None and "tonic" in chorale.assumed
-    # Equal temperament sounds the same on every tonic.
-    if guessed and np.ptp(np.diff(base.cents)) > 0.01:
-        warnings.append("the tonic is unknown: the temperament stands on C; say tonic=")
-    if adaptive:
-        limit = LIMIT if limit is None else limit
-        adapted = adapt(chorale, tuning=base, tonic=place, limit=limit)
-        hz, name, told = adapted.hz, f"{ADAPTIVE} over {base.name}", adapted.summary()
-    else:
-        hz, name, told = base.frequencies(place), base.name, f"{base.name} on {NAMES[place]}"
-        told += f": {base.description}" if base.description else ""
-    return Tempered(hz, name, place, told, tuple(warnings))
+        made = render(music, path, **{"encoding": "float", **options})
+        samples, _ = read_sound(path)
+    for warning in made.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return samples
 
 
 def _engine(
@@ -400,6 +356,37 @@ def _engine(
     from coconet.render.fluidsynth import RING, play_fluidsynth
 
     return partial(play_fluidsynth, instruments=chosen.parts, soundfont=chosen.soundfont), RING
+
+
+def _validate_trim(trim: object) -> bool | float:
+    """What `finish.finish` takes, checked before anything is played."""
+    if trim is None or isinstance(trim, bool | np.bool_):
+        return bool(trim)
+    return number(trim, "trim: true, false, or what is silence in dB", -120, -20)
+
+
+def _validate_tags(tags: object) -> dict[str, str | None]:
+    """Tags as texts; None takes one away that a file would have otherwise."""
+    if tags is None:
+        return {}
+    if not isinstance(tags, Mapping) or not all(isinstance(name, str) for name in tags):
+        raise ChoraleError(f"tags: expected values by name, as {{'artist': …}}, got {shown(tags)}")
+    return {name: None if value is None else str(value) for name, value in tags.items()}
+
+
+def _validate_room(folder: Path, size: int, scratch: int) -> None:
+    """Check that a file and the temporary ones fit, together where they share a disk."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    shared = there.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev
+    validate_space(folder, size + scratch if shared else size)
+
+
+def _unheard(performance: Performance, chosen: Chosen) -> list[str]:
+    """What to tell where notes ask for other samples, and nothing has any."""
+    sampled = chosen.synth == "csound" and any(part.instrument.needs for part in chosen.parts)
+    if sampled or not performance.notes["shift"].any():
+        return []
+    return ["the shift isn't heard: only Csound's piano and recordings have other samples to play"]
 
 
 def band_of(chosen: Chosen, samples: SampleSet | Path | str | None = None) -> Band:
@@ -437,13 +424,14 @@ def _report(band: Band, performance: Performance) -> SampleReport | None:
 
 
 def _tags(
-    performance: Performance, tempered: Tempered | None, chosen: Chosen, seed: int
+    performance: Performance, tempered: Tempered | None, chosen: Chosen, seed: int | None
 ) -> dict[str, object]:
     """What the file says of itself."""
     return {
         "title": performance.title,
         "software": f"coconet {__version__}",
         "tuning": f"{tempered.tuning} on {NAMES[tempered.tonic]}" if tempered else None,
+        "reference": f"{tempered.reference:.5g}" if tempered else None,
         "instrument": chosen.instrument,
         "seed": seed,
     }

@@ -24,14 +24,30 @@ from pathlib import Path
 
 import numpy as np
 
+from coconet.checks import whole
 from coconet.errors import ChoraleError
 from coconet.files import atomic_path, validate_writable
-from coconet.render.encoders import FORMATS, MP3_RATE, WIDTHS, encode, parse_encoding
+from coconet.render.encoders import (
+    FORMATS,
+    MP3_RATE,
+    MP3_RATES,
+    RATES,
+    WIDTHS,
+    encode,
+    parse_encoding,
+    reason_of,
+)
 from coconet.render.levels import decibels, peak_of
-from coconet.render.tape import CHANNELS, FRAME_BYTES, SAMPLE_RATE, Sound, blocks_of, channels_of
+from coconet.render.tape import (
+    CHANNELS,
+    FRAME_BYTES,
+    SAMPLE_RATE,
+    Sound,
+    blocks_of,
+    channels_of,
+    scratch_writing,
+)
 
-#: A peak below this, -80 dBFS, is silence: a missing sample, or an empty score.
-SILENCE = 1e-4
 #: Bytes of a file's header and tags, and more.
 HEADER = 1 << 14
 #: Tapes that lie in the scratch folder at once: dry, in its hall, limited.
@@ -80,7 +96,7 @@ def write_sound(
     path : its suffix chooses the format. A WAV of more than 4 GB becomes an RF64; an MP3
         has 320 kbit/s throughout
     sound : tape, section, or float array of shape (frames, 1 or 2), within ±1
-    rate : frames a second
+    rate : frames a second, 4000 to 384000; of an MP3 32000, 44100 or 48000
     encoding : '16' (the default), '24', or for a WAV 'float'
     tags : 'title', 'artist', 'software' and 'comment' have places of their own; all
         others, such as 'tuning' and 'seed', are written into the comment as
@@ -90,12 +106,16 @@ def write_sound(
     Raises
     ------
     ChoraleError
-        For an unknown suffix or encoding, a file that exists or can't be written, a disk
+        For an unknown suffix, encoding or rate, a file that exists or can't be written, a disk
         that fills up, no sound, sound beyond full scale. An old file then stays as it was.
     """
     path = validate_sound_path(path, force=force)
     suffix = path.suffix.lower()
     encoding = parse_encoding(encoding, suffix)
+    rate = whole(rate, "rate", *RATES)
+    if suffix == ".mp3" and rate not in MP3_RATES:
+        known = f"{', '.join(map(str, MP3_RATES[:-1]))} or {MP3_RATES[-1]}"
+        raise ChoraleError(f"rate: an MP3 has {known} frames a second, got {rate}")
     channels = channels_of(sound, str(path))
     if not len(sound):
         raise ChoraleError(f"{path}: there is no sound to write: 0 frames")
@@ -104,6 +124,7 @@ def write_sound(
         encode(
             sound,
             temporary,
+            name=str(path),
             suffix=suffix,
             encoding=encoding,
             rate=rate,
@@ -124,7 +145,7 @@ def sound_facts(path: Path | str) -> tuple[int, int, int]:
     try:
         facts = soundfile.info(str(path))
     except soundfile.SoundFileError as error:
-        raise ChoraleError(f"{path}: can't be read as sound ({_reason(error)})") from error
+        raise ChoraleError(f"{path}: can't be read as sound ({reason_of(error)})") from error
     return facts.frames, facts.channels, facts.samplerate
 
 
@@ -139,15 +160,10 @@ def read_sound(path: Path | str) -> tuple[np.ndarray, int]:
     try:
         samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
-        raise ChoraleError(f"{path}: can't be read as sound ({_reason(error)})") from error
+        raise ChoraleError(f"{path}: can't be read as sound ({reason_of(error)})") from error
     if len(samples) < frames:
         raise ChoraleError(f"{path}: truncated: {len(samples)} of {frames} frames")
     return samples, rate
-
-
-def _reason(error: Exception) -> str:
-    """libsndfile's words, without the name of the file that soundfile puts before them."""
-    return getattr(error, "error_string", str(error)).rstrip(".")
 
 
 def _check_whole(path: Path | str) -> None:
@@ -216,11 +232,9 @@ def scratch_folder(size: int = 0) -> Iterator[Path]:
     Raises ChoraleError where none can be written, or the disk has no room.
     """
     validate_space(tempfile.gettempdir(), size)
-    try:
-        with tempfile.TemporaryDirectory(prefix="coconet-") as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise ChoraleError(
-            f"{tempfile.gettempdir()}: temporary files can't be written "
-            f"({error.strerror or error}); set TMPDIR to another folder"
-        ) from error
+    with contextlib.ExitStack() as stack:
+        with scratch_writing(tempfile.gettempdir()):
+            # What can't be removed costs room, but mustn't cost the sound.
+            made = tempfile.TemporaryDirectory(prefix="coconet-", ignore_cleanup_errors=True)
+            folder = stack.enter_context(made)
+        yield Path(folder)

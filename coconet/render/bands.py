@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from coconet.errors import ChoraleError, shown
 from coconet.render.calibration import calibrate
-from coconet.render.csound import Band, quoted
+from coconet.render.csound import Band
+from coconet.render.csound_paths import quoted
 from coconet.render.instruments import DEFAULT_INSTRUMENT, parse_parts
 from coconet.render.samples import SampleSet
-from coconet.render.soundfonts import NO_SF3, SoundFont, install_command, open_soundfont
+from coconet.render.soundfonts import SoundFont, open_soundfont
 from coconet.tuning import KEYS
 
 
@@ -43,19 +43,8 @@ def csound_band(
     parts = parse_parts(instrument, voices)
     needs = {part.instrument.needs for part in parts}
     font, errors = None, np.zeros((KEYS, 2))
-    if "soundfont" in needs:
-        if soundfont is None:
-            raise ChoraleError(
-                f"Csound's piano needs a SoundFont: {install_command('fluid-soundfont-gm')}"
-            )
+    if "soundfont" in needs and soundfont is not None:
         font = soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont)
-        if font.version == 3:
-            raise ChoraleError(f"{font.path}: {NO_SF3}")
         quoted(font.path)
         errors = calibrate(font)
-    if "samples" in needs and not isinstance(samples, SampleSet):
-        raise ChoraleError(
-            "the instrument 'samples' needs recordings: expected samples=open_samples(FOLDER), "
-            f"got {shown(samples)}"
-        )
     return Band(parts, font, errors, samples if "samples" in needs else None)

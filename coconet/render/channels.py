@@ -29,9 +29,11 @@ from coconet.render.tape import SAMPLE_RATE
 #: Channel 10 (9 from 0) plays drums.
 MELODIC = tuple(channel for channel in range(16) if channel != 9)
 #: Frames between which nothing changes.
-BLOCK = 64
+SYNTH_BLOCK = 64
 #: Of a block: a time this near to the middle between two counts as the middle.
 TIE = 1e-4
+#: Cents: frequencies are no truer than this.
+EXACT = 1e-6
 #: A tick is a millisecond.
 TICKS_PER_BEAT, MICROSECONDS_PER_BEAT = 500, 500_000
 #: Seconds after a note's end in which a change of pan or bend would still be heard.
@@ -104,7 +106,7 @@ def midi_passes(performance: Performance, *, programs: Sequence[int]) -> list[Pa
     """
     notes = performance.notes
     keys, cents = octave_tuning(notes["hz"])
-    cents = np.rint(cents).astype(int)
+    cents = _whole_cents(cents)
     events = _Events(performance, keys, 100 * keys + cents[keys % 12])
     passes = []
     lanes = events.lanes()
@@ -143,7 +145,7 @@ class _Events:
         factors = 10 ** ((notes["level"] - self.levels) / 40)
         self.velocities = np.clip(np.rint(notes["velocity"] * factors), 1, 127).astype(int)
         moving = (notes["glide"] != 0) & (notes["glide_time"] > 0)
-        goals = np.rint(_cents(notes["hz"]) + notes["glide"]).astype(int)
+        goals = _whole_cents(_cents(notes["hz"]) + notes["glide"])
         self.glides = np.where(moving, goals - pitches, 0)
         if np.abs(self.glides).max(initial=0) >= REACH * WIDEST:
             raise ChoraleError(f"FluidSynth: a glide beyond {WIDEST} semitones; MIDI has none")
@@ -208,7 +210,9 @@ class _Events:
     def _glide(self, row: int, semitones: int) -> list[tuple[int, int]]:
         """Blocks and bends of a glide: evenly in cents, at its goal when the note ends."""
         note, cents, end = self.notes[row], int(self.glides[row]), int(self.end[row])
-        blocks = min(float(note["glide_time"]) * SAMPLE_RATE / BLOCK, end - int(self.begin[row]))
+        blocks = min(
+            float(note["glide_time"]) * SAMPLE_RATE / SYNTH_BLOCK, end - int(self.begin[row])
+        )
         count = max(1, min(math.ceil(abs(cents) / GLIDE_STEP), int(blocks)))
         share = np.arange(1, count + 1) / count
         # Each step is centred on the time at which its pitch is due.
@@ -236,12 +240,12 @@ def _blocks(notes: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _nearest_block(seconds: np.ndarray) -> np.ndarray:
     """Halves go up, and what misses them by a rounding error: chunks and the whole agree."""
-    return np.floor(seconds * (SAMPLE_RATE / BLOCK) + 0.5 + TIE).astype(int)
+    return np.floor(seconds * (SAMPLE_RATE / SYNTH_BLOCK) + 0.5 + TIE).astype(int)
 
 
 def _tick(block: int) -> int:
     """The whole millisecond that FluidSynth's clock shows at a block."""
-    return block * BLOCK * 1000 // SAMPLE_RATE
+    return block * SYNTH_BLOCK * 1000 // SAMPLE_RATE
 
 
 def _midi_file(timed: list[tuple]) -> mido.MidiFile:
@@ -271,7 +275,8 @@ def octave_tuning(hz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Where one pitch class needs two deviations, or a key lies outside MIDI's.
     """
     pitches = _cents(hz) / 100
-    keys = np.rint(pitches).astype(int)
+    # Halves go up, and what misses them by a rounding error, alike in every octave.
+    keys = np.floor(pitches + 0.5 + EXACT / 100).astype(int)
     if ((keys < 0) | (keys > 127)).any():
         raise ChoraleError("FluidSynth: a frequency lies outside MIDI's keys 0-127")
     away = 100 * (pitches - keys)
@@ -291,6 +296,11 @@ def octave_message(cents: Sequence[float]) -> mido.Message:
     """The real-time octave tuning message, one-byte form: 64 + whole cents, C to B."""
     head = [0x7F, 0x7F, 0x08, 0x08, 0x03, 0x7F, 0x7F]
     return mido.Message("sysex", data=head + [64 + round(float(value)) for value in cents])
+
+
+def _whole_cents(cents: np.ndarray) -> np.ndarray:
+    """Halves go to the even cent, and what misses them by a rounding error: octaves agree."""
+    return np.rint(np.rint(cents / EXACT) * EXACT).astype(int)
 
 
 def _cents(hz: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Child processes that end with the work they belong to.
 
-A thread can't be interrupted, but the program that it waits for can be ended. So
-whoever runs synthesisers in several threads opens a `Household`, and ends all its
-children at once when one of them fails or Ctrl-C is pressed.
+A thread can't be interrupted, but the program that it waits for can be ended, and work
+that looks up now and then can be told to stop. So whoever runs synthesisers in several
+threads opens a `Household`, and ends all its members at once when one of them fails or
+Ctrl-C is pressed.
 """
 
 from __future__ import annotations
@@ -10,21 +11,34 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+
+#: Seconds that a synthesiser may take: for itself, and for each second of sound. A hang is
+#: rare and a crowded machine common, so they are many.
+PATIENCE = (300.0, 10.0)
+
+
+def patience_for(seconds: float) -> float:
+    """Seconds in which so many seconds of sound must be made.
+
+    >>> patience_for(60)
+    900.0
+    """
+    return PATIENCE[0] + PATIENCE[1] * seconds
 
 
 class Household:
-    """Children that can be ended together, from whichever thread."""
+    """Programs, and other work, that can be ended together, from whichever thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._children: set[subprocess.Popen] = set()
+        self._ends: set[Callable[[], object]] = set()
         self._ended = False
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Children that this thread starts within the block belong to this household."""
+        """What this thread starts within the block belongs to this household."""
         token = _HOUSEHOLD.set(self)
         try:
             yield
@@ -32,27 +46,36 @@ class Household:
             _HOUSEHOLD.reset(token)
 
     def end(self) -> None:
-        """End all children, and those that would start later as soon as they do."""
+        """End all members, and those that would start later as soon as they do."""
         with self._lock:
             self._ended = True
-            for child in self._children:
-                child.kill()
+            for end in self._ends:
+                end()
 
     @contextlib.contextmanager
-    def keeping(self, child: subprocess.Popen) -> Iterator[None]:
-        """Count a child in as long as the block lasts."""
+    def keeping(self, end: Callable[[], object]) -> Iterator[None]:
+        """Count a member in as long as the block lasts.
+
+        end : ends it, at once and from whichever thread
+        """
         with self._lock:
-            self._children.add(child)
             if self._ended:
-                child.kill()
+                end()
+            else:
+                self._ends.add(end)
         try:
             yield
         finally:
             with self._lock:
-                self._children.discard(child)
+                self._ends.discard(end)
 
 
 _HOUSEHOLD: ContextVar[Household | None] = ContextVar("household", default=None)
+
+
+def ended_by(end: Callable[[], object]) -> contextlib.AbstractContextManager[None]:
+    """Within this block, what ends this thread's household calls `end` too."""
+    return (_HOUSEHOLD.get() or Household()).keeping(end)
 
 
 def run_child(
@@ -82,11 +105,10 @@ def run_child(
     subprocess.TimeoutExpired
         Where it takes longer. Then, as after any exception, it has been ended.
     """
-    household = _HOUSEHOLD.get() or Household()
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with (
         subprocess.Popen(command, text=True, errors="replace", env=env, **pipes) as child,
-        household.keeping(child),
+        ended_by(child.kill),
     ):
         try:
             output, errors = child.communicate(text, timeout=patience)

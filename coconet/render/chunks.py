@@ -26,10 +26,9 @@ import numpy as np
 
 from coconet.checks import number, whole
 from coconet.errors import ChoraleError
-from coconet.render.audio import SILENCE
 from coconet.render.children import Household
 from coconet.render.events import Performance
-from coconet.render.tape import CHANNELS, SAMPLE_RATE, Tape
+from coconet.render.tape import CHANNELS, SAMPLE_RATE, SILENCE, Tape
 
 Engine = Callable[[Performance], np.ndarray]
 
@@ -63,7 +62,8 @@ def play_into(
     performance : any length
     tape : then exactly round(performance.seconds * SAMPLE_RATE) frames long
     engine : is called from several threads at once; one that starts its program by
-        `children.run_child` is ended at once where another one fails
+        `children.run_child`, or says by `children.ended_by` how it is stopped, ends at
+        once where another one fails
     ring : seconds that a note rings on after its end, 0-60
     workers : how many chunks are played at once; the sound is the same for any number
     on_progress : called with the share that is done, up to 1, after each chunk

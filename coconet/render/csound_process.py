@@ -59,7 +59,7 @@ def perform(orchestra: str, score: str, sound: str, stop: Event | None = None) -
 
     Returns
     -------
-    whether Csound started and went on to the end, and its log
+    whether Csound started and went on to the end, without a stop or an error; and its log
     """
     import ctcsound
 
@@ -75,8 +75,11 @@ def perform(orchestra: str, score: str, sound: str, stop: Event | None = None) -
     )
     try:
         works = all(step() == 0 for step in steps)
-        while works and not (stop and stop.is_set()) and engine.performBuffer() == 0:
-            pass
+        if works:
+            ended = 0
+            while ended == 0 and not (stop and stop.is_set()):
+                ended = engine.performBuffer()
+            works = ended > 0  # below 0 it is an error
     finally:
         engine.cleanup()  # closes the file
     log = []

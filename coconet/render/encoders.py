@@ -11,14 +11,16 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
 
 import numpy as np
 
 from coconet.checks import choice
 from coconet.errors import ChoraleError
-from coconet.render.tape import Sound, blocks_of
+from coconet.render.tape import Sound, blocks_of, scratch_writing
 
 #: Suffix -> container, as libsndfile calls it.
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3"}
@@ -29,8 +31,12 @@ SUBTYPES = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}
 WIDTHS = {"16": 2, "24": 3, "float": 4}
 #: Bytes that the 32-bit sizes of a WAV can count, less room for its header and tags.
 LARGEST_WAV = 2**32 - 2**16
-#: Bits a second of an MP3: the most that the format knows.
+#: Least and most frames a second.
+RATES = (4000, 384_000)
+#: Bits a second of an MP3: the most that the format knows; and the frames a second at
+#: which it knows them.
 MP3_RATE = 320_000
+MP3_RATES = (32_000, 44_100, 48_000)
 #: Tags that files have a place for; all others go into the comment.
 TAGS = ("title", "artist", "software", "comment")
 #: Longest tag, in characters.
@@ -79,6 +85,7 @@ def encode(
     sound: Sound,
     path: Path,
     *,
+    name: str,
     suffix: str,
     encoding: str | None,
     rate: int,
@@ -87,7 +94,8 @@ def encode(
 ) -> None:
     """Write sound into a file that is there already, block by block.
 
-    sound : within ±1; suffix, encoding : as `parse_encoding` gives them
+    sound : within ±1; name : how messages call the file
+    suffix, encoding : as `parse_encoding` gives them
 
     Raises OSError where the file can't take it all, ChoraleError for what is missing.
     """
@@ -99,31 +107,76 @@ def encode(
         return
     size = len(sound) * channels * WIDTHS.get(encoding, 0)
     container, subtype = container_of(suffix, encoding, size)
+    stop = Event()
+    # Ctrl-C reaches the main thread alone: inside libsndfile's callbacks it would be lost,
+    # and a part of the file with it.
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(
+            _encode_by_libsndfile,
+            sound,
+            path,
+            name,
+            container,
+            subtype,
+            rate,
+            channels,
+            plain,
+            stop,
+        )
+        try:
+            task.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _encode_by_libsndfile(
+    sound: Sound,
+    path: Path,
+    name: str,
+    container: str,
+    subtype: str,
+    rate: int,
+    channels: int,
+    tags: Mapping[str, str],
+    stop: Event,
+) -> None:
+    """Encode in a thread where no signal arrives; once `stop` is set the file is given up."""
+    import soundfile
+
     options, offset = {}, 0
     with path.open("r+b", buffering=0) as raw:
-        if suffix == ".mp3":
+        if container == "MP3":
             # libsndfile's own tags end after 30 letters.
-            offset = raw.write(id3(plain))
-            options, plain = {"bitrate_mode": "CONSTANT", "compression_level": 0.0}, {}
+            offset = raw.write(id3(tags))
+            options, tags = {"bitrate_mode": "CONSTANT", "compression_level": 0.0}, {}
         output = _Output(raw, offset)
         blocks = blocks_of(sound)
         try:
             with soundfile.SoundFile(
                 output, "w", rate, channels, subtype, format=container, **options
             ) as file:
-                for name, value in plain.items():
-                    setattr(file, name, value)
-                for block in dithered(blocks) if encoding == "16" else blocks:
+                for tag, value in tags.items():
+                    setattr(file, tag, value)
+                for block in dithered(blocks) if subtype == "PCM_16" else blocks:
                     file.write(block)
-                    if output.error:
+                    if output.error or stop.is_set():
                         break
         except soundfile.SoundFileError as error:
             if not output.error:
-                raise ChoraleError(f"{path}: can't be encoded ({error})") from error
+                raise ChoraleError(
+                    f"{name}: {subtype} in {container} at {rate} frames a second can't be "
+                    f"encoded ({reason_of(error)})"
+                ) from error
         if output.error:
             raise output.error
         if container == "WAV" and subtype == "FLOAT":
             _forget_time(raw)
+
+
+def reason_of(error: Exception) -> str:
+    """libsndfile's words, without the name of the file that soundfile puts before them."""
+    return getattr(error, "error_string", str(error)).rstrip(".")
 
 
 class _Output:
@@ -142,8 +195,8 @@ class _Output:
         try:
             while view and not self.error:
                 view = view[self._raw.write(view) :]
-        except BaseException as error:  # Ctrl-C as well: it is raised afterwards
-            self.error = error
+        except BaseException as error:
+            self.error = error  # raised afterwards
         return len(data)
 
     def read(self, count: int) -> bytes:
@@ -255,9 +308,10 @@ def _encode_by_ffmpeg(
     with tempfile.TemporaryDirectory(prefix="coconet-") as folder:
         raw, encoded = Path(folder, "raw.f32"), Path(folder, "encoded.mp3")
         with raw.open("w+b") as file:
-            for block in blocks_of(sound):
-                file.write(np.ascontiguousarray(block, "<f4").data)
-            file.seek(0)
+            with scratch_writing(tempfile.gettempdir()):
+                for block in blocks_of(sound):
+                    file.write(np.ascontiguousarray(block, "<f4").data)
+                file.seek(0)
             done = _run([*command, str(encoded)], file, 60 + seconds)
         size = encoded.stat().st_size if encoded.exists() else 0
         if done.returncode or size < 0.95 * seconds * MP3_RATE / 8:

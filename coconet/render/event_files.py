@@ -2,42 +2,47 @@
 
 Conventions
 -----------
-A file of events is CSV in UTF-8: a line a note, ordered by start, then voice, under a header
+A file of events is CSV in UTF-8: a line a note, in any order, under a header
 with the fields of `events.NOTE` in their units there. Before the header lines that begin
 with '#' say what no column can, as `# name: value` with values in JSON: format, title,
 voices, seconds, times, walk. They may be absent, and the columns may come in any order, so
 that a table made by hand or elsewhere is read too, and so is one that a spreadsheet has
 saved again with commas and decimal points, which quotes cells and fills up lines with empty
 ones; `pandas.read_csv(path, comment="#")` reads it as it is. Numbers have all their digits:
-what was saved is loaded bit for bit.
+what was saved is loaded bit for bit. Of a title control characters are left out, but for
+tabs and ends of lines: it goes to terminals.
+
+A file is read line by line, so that it takes little more memory than its notes.
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, fields
-from itertools import islice
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 
-from coconet.checks import number, whole
+from coconet.checks import number
 from coconet.errors import ChoraleError, shown
-from coconet.files import validate_writable, write_text
+from coconet.files import user_path, validate_writable, write_text
 from coconet.grid import is_whole, items_of
 from coconet.render.dynamics import FULLEST, QUIETEST, Walk, walk_velocity
 from coconet.render.events import (
-    HIGHEST_HZ,
-    LONGEST,
-    LOWEST_HZ,
+    LIMITS,
     NOTE,
     TAIL,
     Performance,
     WalkCounts,
+    validate_performance,
+    validate_times,
 )
 
 FORMAT = 1
@@ -45,25 +50,10 @@ SUFFIX = ".csv"
 COLUMNS = NOTE.names
 #: What a file of events may say before its header.
 SAID = ("format", "title", "voices", "seconds", "times", "walk")
-#: No performance needs a larger file, more voices or a larger step; what is larger isn't one.
-MAX_BYTES, MOST_VOICES, LAST_STEP = 128_000_000, 10_000, 10_000_000
+#: No performance needs a larger file; what is larger isn't one.
+MAX_BYTES = 128_000_000
 #: Rows that are read at a time.
 BLOCK = 10_000
-#: Lowest and highest of each column. A note from no grid has step -1.
-LIMITS = {
-    "start": (0.0, LONGEST),
-    "duration": (1e-6, LONGEST),
-    "voice": (0, MOST_VOICES - 1),
-    "step": (-1, LAST_STEP),
-    "key": (1, 127),
-    "hz": (LOWEST_HZ, HIGHEST_HZ),
-    "velocity": (1, 127),
-    "level": (-120.0, 80.0),
-    "pan": (0.0, 1.0),
-    "shift": (-25, 25),
-    "glide": (-20000.0, 20000.0),
-    "glide_time": (0.0, LONGEST),
-}
 #: The original's columns.
 PFIELDS = (
     "inst", "start", "dur", "velocity", "tone", "octave", "voice", "stereo", "envelop", "glis",
@@ -74,16 +64,19 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?")
 #: With these a spreadsheet fills up its lines.
 _EMPTY = ",; \t"
+#: Unicode's categories of what no title needs: control characters, halves of surrogate pairs.
+HIDDEN = ("Cc", "Cs")
 _SAYING = re.compile(r"#\s*(\w+)\s*:\s*(.*)")
 
 
 def save_events(performance: Performance, path: Path | str, *, force: bool = False) -> Path:
     """Write a performance as CSV, see above; return the path.
 
-    Raises ChoraleError for another suffix than .csv, an existing file (unless `force`) and a
-    folder that can't be written.
+    Raises ChoraleError for another suffix than .csv, an existing file (unless `force`), a
+    folder that can't be written, and what `events.validate_performance` refuses.
     """
     path = _validate_path(path, force=force)
+    validate_performance(performance)
     said = {
         "format": FORMAT,
         "title": performance.title,
@@ -110,51 +103,26 @@ def load_events(path: Path | str) -> Performance:
     ChoraleError
         For a file that isn't there, is no text or too large; for columns that are missing,
         unknown or there twice; and, with the line, for a value that is no number or outside
-        its range, for notes out of order or beyond the end, and for no notes at all.
+        its range, and for no notes at all.
     """
-    path = Path(path)
-    said, rows = _read(path)
-    if said.get("format", FORMAT) != FORMAT:
-        raise ChoraleError(
-            f"{path}: expected events of format {FORMAT}, got {shown(said['format'])}"
-        )
-    notes, lines = _notes(rows, path)
+    path = user_path(path)
+    said: dict[str, Any] = {}
+    notes, lines = _notes(_rows(path, said), path)
     title = said.get("title", "")
     if not isinstance(title, str):
         raise ChoraleError(f"{path}: title: expected a text in quotes, got {shown(title)}")
-    # It goes to terminals and into other files.
-    title = "".join(sign for sign in title if sign.isprintable())
+    title = "".join(sign for sign in title if sign in "\t\n\r" or category(sign) not in HIDDEN)
     voices = said.get("voices", int(notes["voice"].max()) + 1)
     times = _times(said.get("times", []), path)
     ends = notes["start"] + notes["duration"]
     last = max(float(ends.max()), float(times[-1]) if len(times) else 0.0)
     seconds = said.get("seconds", last + TAIL)
-    whole(voices, f"{path}: voices", 1, MOST_VOICES)
-    number(seconds, f"{path}: seconds", float(times[-1]) if len(times) else 0, LONGEST)
-    steps = len(times) - 1 if len(times) else LAST_STEP + 1
-    falls = np.diff(notes["start"]) < 0
-    falls |= (np.diff(notes["start"]) == 0) & (np.diff(notes["voice"]) < 0)
-    for wrong, complaint in (
-        (np.append(False, falls), "starts before the note above it; sort by start, then voice"),
-        (
-            ends > seconds,
-            f"ends after the performance's {seconds:g} seconds; change '# seconds' or leave it out",
-        ),
-        (
-            notes["voice"] >= voices,
-            f"has a voice beyond {voices - 1}, the last of {voices}; change '# voices'",
-        ),
-        (
-            notes["step"] >= steps,
-            f"has a step beyond {steps - 1}, the last of {steps} in '# times'; -1 is from no grid",
-        ),
-        (notes["glide_time"] > notes["duration"], "glides for longer than it lasts"),
-    ):
-        for row in np.flatnonzero(wrong)[:1]:
-            raise ChoraleError(f"{path}, line {lines[row]}: the note {complaint}")
-    return Performance(
-        notes, float(seconds), int(voices), times, title, _walk(said.get("walk"), path)
-    )
+    # Who edits notes needn't count how long they are together.
+    if isinstance(seconds, int | float) and 0 < seconds < last < math.inf:
+        seconds = last + TAIL
+    performance = Performance(notes, seconds, voices, times, title, _walk(said.get("walk"), path))
+    validate_performance(performance, name=str(path), lines=lines)
+    return replace(performance, seconds=float(seconds), voices=int(voices))
 
 
 def save_pfields(performance: Performance, path: Path | str, *, force: bool = False) -> Path:
@@ -202,39 +170,57 @@ def _validate_path(path: Path | str, *, force: bool) -> Path:
 # ---------------------------------------------------------------- reading
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Iterator[tuple[int, list[str]]]]:
-    """What the remarks say; the cells of all other lines, under their lines' numbers."""
+def _rows(path: Path, said: dict[str, Any]) -> Iterator[tuple[int, list[str]]]:
+    """The cells of all lines but remarks, under the lines' numbers; the header comes first.
+
+    said : is filled with what the remarks say, as they come
+    """
+    waiting: dict[str, tuple[str, str]] = {}
+    head = True
+    for count, line in _lines(path):
+        where = f"{path}, line {count}"
+        if not _is_remark(line):
+            if head and "," not in line and (";" in line or "\t" in line):
+                raise ChoraleError(
+                    f"{where}: expected commas between the columns, got {shown(line)}; "
+                    "save it as CSV with commas and decimal points"
+                )
+            # Where the columns are wrong, what is wrong with the remarks is no news.
+            head = False
+            _take_in(waiting, said)
+            yield count, _cells(line, where)
+        elif saying := _saying(line, where):
+            name, text = saying
+            if name in said or name in waiting:
+                _take_in(waiting, said)
+                raise ChoraleError(f"{where}: says {name} a second time")
+            waiting[name] = text, where
+    _take_in(waiting, said)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text that aren't empty, and their numbers from 1."""
+    left = MAX_BYTES
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        with path.open(encoding="utf-8-sig") as file:
+            for count in itertools.count(1):
+                line = file.readline(left + 1)
+                left -= len(line)
+                if left < 0:
+                    break
+                if not line:
+                    return
+                if "\0" in line:
+                    raise ChoraleError(f"{path}: not a text; is it another kind of file?")
+                if line.strip(_EMPTY + '"\n'):
+                    yield count, line.removesuffix("\n")
     except FileNotFoundError as error:
         raise ChoraleError(f"{path}: no such file") from error
     except OSError as error:
         raise ChoraleError(f"{path}: can't be read ({error.strerror or error})") from error
-    if len(raw) > MAX_BYTES:
-        raise ChoraleError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB: is it events?")
-    try:
-        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ChoraleError(f"{path}: not a text in UTF-8; is it another kind of file?") from error
-    if "\0" in text:
-        raise ChoraleError(f"{path}: not a text; is it another kind of file?")
-    # Only these end a line: a title may hold other signs that Python takes for ends.
-    listed = list(enumerate(re.split(r"\r\n|\n|\r", text), start=1))
-    rows = [
-        (count, line) for count, line in listed if line.strip(_EMPTY + '"') and not _is_remark(line)
-    ]
-    for count, head in rows[:1]:
-        if "," not in head and (";" in head or "\t" in head):
-            raise ChoraleError(
-                f"{path}, line {count}: expected commas between the columns, got {shown(head)}; "
-                "save it as CSV with commas and decimal points"
-            )
-    said: dict[str, Any] = {}
-    for count, line in listed:
-        if _is_remark(line):
-            _hear(line, said, f"{path}, line {count}")
-    return said, ((count, _cells(line, f"{path}, line {count}")) for count, line in rows)
+    raise ChoraleError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB: is it events?")
 
 
 def _is_remark(line: str) -> bool:
@@ -242,19 +228,27 @@ def _is_remark(line: str) -> bool:
     return line.startswith(("#", '"#'))
 
 
-def _hear(line: str, said: dict[str, Any], where: str) -> None:
-    """Take in one remark; what has no known name says nothing."""
+def _saying(line: str, where: str) -> tuple[str, str] | None:
+    """Name and text of a remark; None for one that has no known name."""
     if line.startswith('"'):
         line = ",".join(_cells(line, where))
     match = _SAYING.fullmatch(line.rstrip(_EMPTY))
-    if match is None or match[1] not in SAID:
-        return
-    if match[1] in said:
-        raise ChoraleError(f"{where}: says {match[1]} a second time")
-    try:
-        said[match[1]] = json.loads(match[2])
-    except (ValueError, RecursionError) as error:
-        raise ChoraleError(f"{where}: {match[1]}: expected JSON, got {shown(match[2])}") from error
+    return (match[1], match[2]) if match and match[1] in SAID else None
+
+
+def _take_in(waiting: dict[str, tuple[str, str]], said: dict[str, Any]) -> None:
+    """Read what remarks say, and empty `waiting`."""
+    while waiting:
+        name = next(iter(waiting))
+        text, where = waiting.pop(name)
+        try:
+            said[name] = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ChoraleError(f"{where}: {name}: expected JSON, got {shown(text)}") from error
+        if name == "format" and said[name] != FORMAT:
+            raise ChoraleError(
+                f"{where}: expected events of format {FORMAT}, got {shown(said[name])}"
+            )
 
 
 def _cells(line: str, where: str) -> list[str]:
@@ -267,8 +261,8 @@ def _cells(line: str, where: str) -> list[str]:
         raise ChoraleError(f"{where}: not a line of CSV ({error})") from error
 
 
-def _notes(rows: Iterator[tuple[int, list[str]]], path: Path) -> tuple[np.ndarray, list[int]]:
-    """Notes as an array of dtype `NOTE`, and the number of each one's line."""
+def _notes(rows: Iterator[tuple[int, list[str]]], path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Notes as an array of dtype `NOTE`, and the number of each one's line, an int array."""
     count, head = next(rows, (0, []))
     names = [name.strip() for name in head]
     while names and not names[-1]:
@@ -284,7 +278,7 @@ def _notes(rows: Iterator[tuple[int, list[str]]], path: Path) -> tuple[np.ndarra
             raise ChoraleError(f"{path}, line {count}: column {shown(name)} {what}")
     blocks, lines = [], []
     # Cells as text take a hundred times the room of their numbers: not all of them at once.
-    while block := list(islice(rows, BLOCK)):
+    while block := list(itertools.islice(rows, BLOCK)):
         for count, row in block:
             if len(row) < len(names) or any(cell.strip() for cell in row[len(names) :]):
                 likely = "; decimal commas?" if len(row) > len(names) else ""
@@ -296,10 +290,12 @@ def _notes(rows: Iterator[tuple[int, list[str]]], path: Path) -> tuple[np.ndarra
         for column, name in enumerate(names):
             notes[name] = _column(name, [row[column] for _, row in block], numbers, path)
         blocks.append(notes)
-        lines += numbers
+        lines.append(np.array(numbers, "i4"))
     if not blocks:
         raise ChoraleError(f"{path}: holds no notes")
-    return np.concatenate(blocks), lines
+    notes, lines = np.concatenate(blocks), np.concatenate(lines)
+    order = np.lexsort((notes["voice"], notes["start"]))
+    return notes[order], lines[order]
 
 
 def _column(name: str, cells: list[str], lines: list[int], path: Path) -> np.ndarray:
@@ -330,10 +326,7 @@ def _times(value: object, path: Path) -> np.ndarray:
         times = np.array(listed, float)
     except OverflowError as error:
         raise ChoraleError(f"{path}: times: a number is too large") from error
-    rising = len(times) > 1 and times[0] == 0 and (np.diff(times) > 0).all()
-    if len(times) and not (rising and times[-1] <= LONGEST):
-        raise ChoraleError(f"{path}: times: expected seconds that rise from 0, got {shown(value)}")
-    return times
+    return validate_times(times, str(path))
 
 
 def _walk(value: object, path: Path) -> WalkCounts | None:

@@ -18,7 +18,6 @@ import numpy as np
 
 from coconet.checks import number
 from coconet.errors import ChoraleError
-from coconet.render.audio import SILENCE
 from coconet.render.hall import Hall, in_hall, parse_hall
 from coconet.render.levels import (
     ABSOLUTE_GATE,
@@ -34,7 +33,7 @@ from coconet.render.levels import (
     plain_gain,
 )
 from coconet.render.limiter import MARGIN, Limiter, limited
-from coconet.render.tape import BLOCK, SAMPLE_RATE, Section, Tape, ahead
+from coconet.render.tape import BLOCK, SAMPLE_RATE, SILENCE, Section, Tape, ahead
 
 #: dB below the peak under which sound at the ends is silence.
 TRIM = -60.0
@@ -93,7 +92,7 @@ def finish(
     Parameters
     ----------
     tape : stays as it is, and must be there as long as the result is used
-    scratch : folder for two more tapes
+    scratch : folder for two more tapes, of names that no others have
     hall : as `parse_hall` in `render/hall.py` takes it
     trim : whether silence at both ends is cut off; or what is silence, in dB below the
         peak, -120 to -20 (True: -60). What comes before the first sound fades in over
@@ -113,7 +112,7 @@ def finish(
     threshold = TRIM if plain else number(trim, "trim", -120, -20)
     measured = None
     if hall is not None:
-        wet = Tape(Path(scratch) / f"{tape.path.stem}-hall.f32")
+        wet = Tape.beside(scratch, f"{tape.path.stem}-hall")
         measured = _copied(in_hall(tape.blocks(), hall), wet)
         tape, peak = wet, factor(measured.peak)
     else:
@@ -235,7 +234,7 @@ def _under_ceiling(
     room = wanted.ceiling - MARGIN - measured.true_peak
     most = room + MOST_LIMITING
     gain, tried = min(gain, most), []
-    tape = Tape(scratch / f"{section.tape.path.stem}-limited.f32")
+    tape = Tape.beside(scratch, f"{section.tape.path.stem}-limited")
     for _ in range(TRIES):
         tape.cut(0)
         limiter, meter = Limiter(gain, wanted.ceiling), Meter()

@@ -25,24 +25,22 @@ from midi2audio import FluidSynth
 from coconet.checks import number
 from coconet.errors import ChoraleError
 from coconet.render.audio import read_sound, scratch_folder
-from coconet.render.channels import BLOCK, Pass, midi_passes
-from coconet.render.children import run_child
+from coconet.render.channels import SYNTH_BLOCK, Pass, midi_passes
+from coconet.render.children import patience_for, run_child
 from coconet.render.chunks import check_chunk
 from coconet.render.events import Performance
 from coconet.render.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS, parse_parts
 from coconet.render.presets import Presets
 from coconet.render.soundfonts import SoundFont, install_command
-from coconet.render.tape import CHANNELS, SAMPLE_RATE
+from coconet.render.tape import CHANNELS, SAMPLE_RATE, scratch_writing
 
 #: What FluidSynth is told at the time 0 sounds so many frames later.
-DELAY = BLOCK
+DELAY = SYNTH_BLOCK
 #: Sixteen voices stay within full scale, and float sound is levelled afterwards.
 GAIN = 0.5
 #: Seconds after its end in which a note is heard: so long the slowest instrument of
 #: FluidR3, the choir, takes to fall below -100 dBFS. The piano takes 0.7 s.
 RING = 2.5
-#: Seconds that FluidSynth may take: for itself, and for each second of sound.
-PATIENCE = (300.0, 10.0)
 
 
 @functools.cache
@@ -81,27 +79,32 @@ class SafeFluidSynth(FluidSynth):
 
         seconds : its length, which tells how long this may take; by default it is read
 
-        Raises ChoraleError for a missing font or MIDI file, and where
-        FluidSynth fails, complains, takes forever or writes nothing.
+        Raises ChoraleError for a missing font, a missing or broken MIDI file,
+        and where FluidSynth doesn't start, fails, complains, takes forever or writes nothing.
         """
         for file, kind in ((self.sound_font, "SoundFont"), (midi_file, "MIDI file")):
             if not Path(file).is_file():
                 raise ChoraleError(f"{file}: no such {kind}")
-        if seconds is None:
-            seconds = mido.MidiFile(midi_file).length
-        patience = PATIENCE[0] + PATIENCE[1] * seconds
-        sound = Path(audio_file)
+        patience = patience_for(_length_of(midi_file) if seconds is None else seconds)
+        # As absolute paths: a name that begins with a dash would be an option.
+        font, midi, sound = (
+            Path(file).absolute() for file in (self.sound_font, midi_file, audio_file)
+        )
         sound.unlink(missing_ok=True)
         command = ["fluidsynth", "-ni", "-q", "-f", os.devnull, "-R", "0", "-C", "0"]
         command += ["-g", str(self.gain), "-z", "4096", "-o", "synth.polyphony=1024"]
         # Only the programs that are played are loaded: 0.1 s saved of a large font.
         command += ["-o", "synth.dynamic-sample-loading=1"]
         command += ["-O", "float", "-T", "wav", "-F", str(sound), "-r", str(self.sample_rate)]
-        command += [self.sound_font, str(midi_file)]
+        command += [str(font), str(midi)]
         try:
             done = run_child(command, patience=patience)
         except subprocess.TimeoutExpired as error:
             raise ChoraleError(f"FluidSynth didn't finish within {patience:.0f} s") from error
+        except OSError as error:
+            raise ChoraleError(
+                f"FluidSynth can't be started ({error.strerror or error})"
+            ) from error
         complaints = [line for line in done.stderr.splitlines() if "error" in line.lower()]
         if done.returncode != 0 or complaints or not sound.exists():
             sound.unlink(missing_ok=True)
@@ -110,6 +113,15 @@ class SafeFluidSynth(FluidSynth):
             else:
                 reason = (complaints or done.stderr.splitlines() or ["it gave no reason"])[0]
             raise ChoraleError(f"FluidSynth, {self.sound_font}: {reason.strip()}")
+
+
+def _length_of(midi_file: Path | str) -> float:
+    """Seconds of a MIDI file; ChoraleError where it is none."""
+    try:
+        return mido.MidiFile(midi_file).length
+    except (OSError, EOFError, ValueError, LookupError, TypeError, OverflowError) as error:
+        reason = str(error) or "it ends too soon"
+        raise ChoraleError(f"{midi_file}: can't be read as MIDI ({reason})") from error
 
 
 def play_fluidsynth(
@@ -156,7 +168,8 @@ def play_fluidsynth(
         check_keys(font, run, np.array(chosen)[performance.notes["voice"][run.rows]])
         with scratch_folder() as folder:
             midi, sound = folder / "performance.mid", folder / "sound.wav"
-            run.midi.save(midi)
+            with scratch_writing(folder):
+                run.midi.save(midi)
             engine.midi_to_audio(midi, sound, seconds=performance.seconds)
             samples, _ = read_sound(sound)
         samples = samples[DELAY:][: len(total)]  # FluidSynth goes on for two seconds more

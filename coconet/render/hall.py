@@ -35,7 +35,7 @@ import numpy as np
 from coconet.checks import number
 from coconet.errors import ChoraleError, nearest_name, shown
 from coconet.render.audio import FORMATS, read_sound, sound_facts
-from coconet.render.tape import CHANNELS, SAMPLE_RATE, blocks_of, channels_of
+from coconet.render.tape import CHANNELS, SAMPLE_RATE, blocks_of
 
 #: Longest impulse response, in seconds: twice what the longest cathedral needs.
 LONGEST = 60.0
@@ -330,6 +330,8 @@ def _options(text: str) -> tuple[str, dict[str, float]]:
     options = {}
     for part in rest.split(","):
         key, _, value = (word.strip() for word in part.partition("="))
+        if key in options:
+            raise ChoraleError(f"hall {shown(text)}: {key!r} comes twice")
         try:
             options[key] = float(value)
         except ValueError as error:
@@ -433,18 +435,3 @@ def _rechunked(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
         held, count = [joined[whole:]], count - whole
     if count:
         yield np.concatenate(held)
-
-
-def add_hall(samples: np.ndarray, hall: Hall | None) -> np.ndarray:
-    """An array in a hall: float32, shape=(frames, 2), longer by the response's length less one.
-
-    samples : float array, shape=(frames, 2) or (frames, 1), at 44100 frames a second
-    hall : None leaves the sound as it is
-
-    Raises ChoraleError for an array that is no sound.
-    """
-    channels_of(samples)
-    if hall is None:
-        return samples.astype(np.float32)
-    pair = np.broadcast_to(samples, (len(samples), CHANNELS))
-    return np.concatenate(list(in_hall([pair], hall)))

@@ -93,15 +93,15 @@ def parse_level(level: str | Level) -> Level:
     kind, _, values = str(level).partition(":")
     try:
         target, *ceiling = (float(word) for word in values.split(","))
-        if len(ceiling) > (kind == "lufs"):
-            raise ChoraleError(f"level {shown(level)}: too many numbers")
-        return Level(kind, target, *ceiling)
     except ValueError as error:
         raise ChoraleError(
             f"level {shown(level)}: expected peak:-1, or another peak of -60 to 0 dBFS; or "
             "lufs:-18, a loudness of -60 to -5 LUFS, behind it if need be ,-2 for a true peak "
             "of -20 to 0 dBTP"
         ) from error
+    if len(ceiling) > (choice(kind, "level", tuple(TARGETS)) == "lufs"):
+        raise ChoraleError(f"level {shown(level)}: too many numbers; expected as in peak:-1")
+    return Level(kind, target, *ceiling)
 
 
 def decibels(factor: float) -> float:

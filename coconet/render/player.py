@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from coconet.checks import not_needed
 from coconet.chorale import Chorale
 from coconet.errors import ChoraleError
-from coconet.features import Group, scale_consistencies
-from coconet.render import available_sound, render
+from coconet.features import scale_consistencies
+from coconet.render import band_of, perform_tempered, render
 from coconet.render.audio import read_sound, scratch_folder, write_sound
 from coconet.render.chunks import Engine, play_into
-from coconet.render.events import Performance
-from coconet.render.instruments import DEFAULT_INSTRUMENT, parse_parts
+from coconet.render.events import Performance, validate_performance
+from coconet.render.instruments import Part, parse_parts
 from coconet.render.levels import set_level
-from coconet.render.performance import perform
-from coconet.render.soundfonts import find_soundfont, install_command, open_soundfont
 from coconet.render.style import PLAIN
 from coconet.render.tape import SAMPLE_RATE, Tape
-from coconet.tuning import DEFAULT, Tuning, load_tuning
+from coconet.render.ways import Chosen, NoSound, choose_way
+from coconet.tuning import Tuning
+
+#: How a warning begins under a player.
+WARNING = "Warning: "
 
 
-def play(music: Chorale | Performance, **options: Any) -> Any:
+def play(music: Chorale | np.ndarray | Performance, **options: Any) -> Any:
     """Render a chorale or a performance and return a player for the notebook.
 
     options : those of `coconet.render.render`, such as `synth`, `tuning`, `style`
 
     Returns
     -------
-    IPython.display.Audio, or a Markdown text that says what is missing where no
-    synthesiser works, so that a notebook runs through without sound.
+    IPython.display.Audio with the rendering's warnings under it (and as `warnings`), or a
+    Markdown text that says what is missing where what would play isn't installed, so that
+    a notebook runs through without sound.
 
-    Raises ChoraleError as `coconet.render.render` does.
+    Raises ChoraleError as `coconet.render.render` does for all else.
     """
-    from IPython.display import Audio
-
-    ways = available_sound(options.get("soundfont"))
-    if not any(way.works for way in ways):
-        return _silence([reason for way in ways for reason in way.missing])
     with scratch_folder() as folder:
         path = folder / "sound.wav"
-        render(music, path, **options)
+        try:
+            warnings = render(music, path, **options).warnings
+        except NoSound as error:
+            return _silence(error)
         samples, _ = read_sound(path)
-    return Audio(data=mp3_of(samples), embed=True)
+    return _player()(mp3_of(samples), warnings)
 
 
 @dataclass(frozen=True)
@@ -62,44 +66,47 @@ class QuickLook:
         scale, 0-1
     seconds : how long it lasts
     played_by : such as 'FluidSynth, piano'
+    warnings : one line each
     """
 
     audio: Any = field(repr=False)
     scale_consistency: float
     seconds: float
     played_by: str
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return (
+        told = (
             f"scale consistency {self.scale_consistency:.2f}; {self.seconds:.0f} s; "
             f"{self.played_by}"
         )
+        return "\n".join((told, *(WARNING + line for line in self.warnings)))
 
     def _repr_html_(self) -> str:
-        return f"{self.audio._repr_html_()}<div>{self}</div>"
+        return self.audio._repr_html_() + _under(str(self).splitlines())
 
 
 def quick_play(
-    music: Chorale | np.ndarray,
+    music: Chorale | np.ndarray | Performance,
     *,
-    instrument: object = None,
+    instrument: str | Sequence[str | Part] | None = None,
     tempo: float | None = None,
-    tuning: str | Path | Tuning = DEFAULT,
-    tonic: int | None = None,
+    tuning: str | Path | Tuning | None = None,
+    tonic: int | str | None = None,
     soundfont: Path | str | None = None,
     workers: int = 2,
 ) -> Any:
     """Hear something at once: in strict time, without a hall, mono.
 
-    FluidSynth plays, or else Csound, whose organ needs no SoundFont. `play` makes the
-    sound that a file would have.
+    FluidSynth plays where it can, since it is quicker; else Csound, as in adaptive
+    intonation. `play` makes the sound that a file would have.
 
     Parameters
     ----------
-    music : a chorale, or a bare array of pitches, shape=(voices, steps), a step a
-        sixteenth note, 0 a rest
-    instrument : what `instruments.parse_parts` reads; by default the piano, and Csound's
-        organ where FluidSynth or a font is missing
+    music : a chorale; a bare array of pitches, shape=(voices, steps), a step a sixteenth
+        note, 0 a rest; or a performance, which has its own times and frequencies
+    instrument : as for `render`; by default the piano, and Csound's organ where a font is
+        missing
     tempo : quarter notes a minute; by default the chorale's own
     tuning, tonic : as for `render`
     soundfont : path of a SoundFont; by default the best one found
@@ -107,36 +114,45 @@ def quick_play(
 
     Returns
     -------
-    QuickLook, or a Markdown text that says what is missing where nothing can play
+    QuickLook, or a Markdown text that says what is missing where what would play isn't
+    installed
 
     Raises
     ------
     ChoraleError
         For an array that is no music, and for what the options can't be.
     """
-    from IPython.display import Audio
-
-    chorale = music if isinstance(music, Chorale) else Chorale(np.asarray(music))
-    temperament = load_tuning(tuning)
-    if tonic is None:
-        tonic = chorale.tonic if temperament.tonic is None else temperament.tonic
-    style = replace(PLAIN, tempo=tempo)
-    performance = perform(chorale, temperament.frequencies(tonic), style)
-    chosen, lacks = _engine(instrument, soundfont, chorale.voices)
-    if chosen is None:
-        return _silence(lacks)
+    if isinstance(music, Performance):
+        own = "a chorale; a performance has its own frequencies and times"
+        not_needed(own, tempo=tempo, tuning=tuning, tonic=tonic)
+        performance, warnings = validate_performance(music), ()
+    else:
+        performance, tempered = perform_tempered(
+            music, tuning=tuning, tonic=tonic, style=PLAIN, tempo=tempo
+        )
+        warnings = tempered.warnings
+    parts = None if instrument is None else parse_parts(instrument, performance.voices)
+    if parts and any(part.instrument.needs == "samples" for part in parts):
+        raise ChoraleError("instrument samples: a quick look has none; say play(..., samples=...)")
+    prefer = "fluidsynth" if _has_octave(performance) else "csound"
+    try:
+        chosen = choose_way(
+            performance.voices, instrument=parts, soundfont=soundfont, prefer=prefer
+        )
+    except NoSound as error:
+        return _silence(error)
+    engine, ring, synth = _engine(chosen)
     with scratch_folder() as folder:
         tape = Tape(folder / "sound.raw")
-        play_into(
-            performance, tape, chosen.engine, ring=chosen.ring, workers=workers, name=chosen.name
-        )
+        play_into(performance, tape, engine, ring=ring, workers=workers, name=synth)
         samples = tape.read()
-    group = Group(chorale.grid, chorale.onsets, np.arange(chorale.voices))
+    classes = np.bincount(performance.notes["key"] % 12, minlength=12)
     return QuickLook(
-        Audio(data=mp3_of(set_level(samples.mean(axis=1, keepdims=True))), embed=True),
-        float(scale_consistencies(group.classes)),
+        _player()(mp3_of(set_level(samples.mean(axis=1, keepdims=True)))),
+        float(scale_consistencies(classes)),
         len(samples) / SAMPLE_RATE,
-        chosen.name,
+        f"{synth}, {chosen.instrument}",
+        warnings,
     )
 
 
@@ -155,77 +171,56 @@ def mp3_of(samples: np.ndarray) -> bytes:
         return write_sound(folder / "sound.mp3", samples).read_bytes()
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """An engine, how long its notes ring, and its name."""
+def _has_octave(performance: Performance) -> bool:
+    """Whether 12 notes to the octave are all that is played, as FluidSynth needs."""
+    try:
+        from coconet.render.channels import octave_tuning
 
-    engine: Engine
-    ring: float
-    name: str
-
-
-def _engine(
-    instrument: object, soundfont: Path | str | None, voices: int
-) -> tuple[_Choice | None, list[str]]:
-    """What can play here, or None; and what stood in the way.
-
-    Raises ChoraleError for an instrument that there isn't and a font that is broken: what
-    the user chose must not be passed over.
-    """
-    wanted = DEFAULT_INSTRUMENT if instrument is None else instrument
-    if any(part.instrument.needs == "samples" for part in parse_parts(wanted, voices)):
-        raise ChoraleError("instrument samples: a quick look has none; say play(..., samples=...)")
-    if soundfont is not None:
-        open_soundfont(soundfont)
-    lacks = []
-    makers: tuple[Callable[[], _Choice], ...] = (
-        partial(_fluidsynth, wanted, soundfont, voices),
-        partial(_csound, "organ" if instrument is None else instrument, soundfont, voices),
-    )
-    for make in makers:
-        try:
-            return make(), lacks
-        except ChoraleError as error:
-            lacks.append(str(error))
-        except ModuleNotFoundError as error:
-            lacks.append(f"the package {error.name}: coconet doctor tells the fix")
-    return None, lacks
+        octave_tuning(performance.notes["hz"])
+    except (ChoraleError, ModuleNotFoundError):
+        return False
+    return True
 
 
-def _fluidsynth(instrument: object, soundfont: Path | str | None, voices: int) -> _Choice:
-    from coconet.render.fluidsynth import (
-        RING,
-        fluidsynth_version,
-        play_fluidsynth,
-        programs_of,
-    )
+def _engine(chosen: Chosen) -> tuple[Engine, float, str]:
+    """What plays parts of a performance, how long its notes ring, and its name."""
+    if chosen.synth == "csound":
+        from coconet.render.csound import play_csound
 
-    fluidsynth_version()
-    programs_of(instrument, voices)
-    font = open_soundfont(soundfont) if soundfont else find_soundfont(plain=False)
-    if font is None:
-        raise ChoraleError(f"no SoundFont: {install_command('fluid-soundfont-gm')}")
-    engine = partial(play_fluidsynth, instruments=instrument, soundfont=font)
-    return _Choice(engine, RING, f"FluidSynth, {_names(instrument, voices)}")
+        band = band_of(chosen)
+        engine: Callable[[Performance], np.ndarray] = partial(play_csound, band=band)
+        return engine, band.ring, "Csound"
+    from coconet.render.fluidsynth import RING, play_fluidsynth
+
+    engine = partial(play_fluidsynth, instruments=chosen.parts, soundfont=chosen.soundfont)
+    return engine, RING, "FluidSynth"
 
 
-def _csound(instrument: object, soundfont: Path | str | None, voices: int) -> _Choice:
-    from coconet.render.bands import csound_band
-    from coconet.render.csound import csound_version, play_csound
+@functools.cache
+def _player() -> type:
+    """IPython's player of an MP3 with warnings under it: a class, made when first needed."""
+    from IPython.display import Audio
 
-    csound_version()
-    font = soundfont or find_soundfont()
-    band = csound_band(instrument, voices=voices, soundfont=font)
-    engine: Callable[[Performance], np.ndarray] = partial(play_csound, band=band)
-    return _Choice(engine, band.ring, f"Csound, {_names(instrument, voices)}")
+    class Player(Audio):
+        def __init__(self, data: bytes, warnings: Sequence[str] = ()) -> None:
+            super().__init__(data=data, embed=True)
+            self.mimetype = "audio/mpeg"  # IPython takes all that has no name for WAV
+            self.warnings = tuple(warnings)
+
+        def _repr_html_(self) -> str:
+            return super()._repr_html_() + _under([WARNING + line for line in self.warnings])
+
+    return Player
 
 
-def _names(instrument: object, voices: int) -> str:
-    return ", ".join(dict.fromkeys(str(part) for part in parse_parts(instrument, voices)))
+def _under(lines: Sequence[str]) -> str:
+    """Lines under a player, as HTML."""
+    return "".join(f"<div>{escape(line)}</div>" for line in lines)
 
 
-def _silence(lacks: list[str]) -> Any:
+def _silence(error: NoSound) -> Any:
     """What a notebook shows where nothing can play."""
     from IPython.display import Markdown
 
-    return Markdown(f"*No sound: {'; '.join(dict.fromkeys(lacks))}.*")
+    told = str(error)
+    return Markdown(f"*{told[:1].upper()}{told[1:]}.*")

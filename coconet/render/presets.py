@@ -47,15 +47,17 @@ class Presets:
     ----------
     names : name of each preset by (bank, program)
 
-    Raises ChoraleError for a font without any, or whose lists are damaged.
+    Raises ChoraleError for a font without any, whose lists are damaged, or that can't be
+    read any more.
     """
 
     def __init__(self, soundfont: SoundFont) -> None:
         self.path = soundfont.path
-        try:
-            self._lists = _read(self.path)
-        except (OSError, struct.error, ValueError) as error:
-            raise self._damaged() from error
+        with soundfont.reading():
+            try:
+                self._lists = _read(self.path)
+            except (struct.error, ValueError) as error:
+                raise self._damaged() from error
         self._heads = self._lists[b"phdr"]
         if len(self._heads) < 2:
             raise self._damaged()

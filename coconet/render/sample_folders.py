@@ -18,6 +18,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -137,14 +138,20 @@ def _files(folder: Path, only: str) -> list[Path]:
     if not isinstance(only, str) or not only:
         raise ChoraleError(f"only: expected a pattern such as '*emp*', got {shown(only)}")
     found, sounding, files = [], 0, 0
-    for place, folders, names in os.walk(folder):
+    seen: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        # A link may lead back to a folder above it, or to one that was read already.
+        if (own := _identity(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(own)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         sounds = [
             name
             for name in sorted(names)
             if name.lower().endswith(SUFFIXES) and not name.startswith(".")
         ]
-        sounding, files = sounding + len(sounds), files + len(names)
+        sounding, files = sounding + len(sounds), files + len(names) + len(folders)
         found += [Path(place, name) for name in sounds if fnmatch.fnmatch(name, only)]
         if sounding > MOST_SOUNDS or files > MOST_FILES:
             raise ChoraleError(
@@ -159,6 +166,19 @@ def _files(folder: Path, only: str) -> list[Path]:
     return found
 
 
+def _refuse(error: OSError) -> NoReturn:
+    raise ChoraleError(f"{error.filename}: can't be read ({error.strerror or error})") from error
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    """What is the same for a folder by whichever name."""
+    try:
+        stat = os.stat(folder)
+    except OSError as error:
+        _refuse(error)
+    return stat.st_dev, stat.st_ino
+
+
 def _samples(folder: Path, files: Sequence[Path], shift: int) -> tuple[list[_Sample], list[str]]:
     """The files whose names are understood, one a key and layer, and warnings."""
     names = [str(file.relative_to(folder).with_suffix("")) for file in files]
@@ -170,6 +190,10 @@ def _samples(folder: Path, files: Sequence[Path], shift: int) -> tuple[list[_Sam
         if key is None and not fault:
             key = None if facts.key is None else round(facts.key)
             fault = "" if facts.key else "its name holds no note, and its header none either"
+            if key is not None and key >= KEYS:
+                fault = (
+                    f"its header's key, {facts.key:.2f}, is nearest to {key}, outside MIDI's 0-127"
+                )
         if fault:
             faults.append(f"{name}: not used: {fault}")
             continue

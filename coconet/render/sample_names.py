@@ -51,7 +51,7 @@ def key_of(text: str) -> int | None:
     >>> key_of("c#4"), key_of("Bb-1"), key_of("60"), key_of("H2")
     (61, 10, 60, None)
     """
-    if re.fullmatch(r"-?\d{1,3}", text):
+    if re.fullmatch(r"-?[0-9]{1,3}", text):
         return int(text)
     found = _NOTE.fullmatch(text)
     return _key(*found.groups()) if found else None

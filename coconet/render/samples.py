@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from coconet.checks import flag, not_needed, number
 from coconet.errors import ChoraleError, shown
+from coconet.render.chunks import AUDIBLE
+from coconet.render.csound_paths import quoted
 from coconet.render.regions import LOUDEST, NOTHING, Region
 from coconet.render.sample_folders import folder_regions
 from coconet.render.sample_reports import SampleReport, span
@@ -27,8 +29,6 @@ from coconet.theory import pitch_name
 
 #: Csound's tables of looped samples have numbers from here on, those of paths from 1 on.
 FIRST_TABLE = 10_001
-#: What a path in Csound's score can't hold.
-FORBIDDEN = '"\\$\n\r'
 #: Frames of a recording from which the sound between them is reckoned: by cubic curves,
 #: or finely, by windowed sines.
 CUBIC, SINES = 4, 16
@@ -36,6 +36,8 @@ CUBIC, SINES = 4, 16
 FIELDS = 17
 #: Keys that a message names.
 NAMED = 8
+#: dB by which a set may be louder or softer: more makes recordings silence, or noise.
+MOST_GAIN = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,32 +84,42 @@ class SampleSet:
         return self.chart[keys.astype(int), velocities.astype(int)]
 
     def check(self, keys: np.ndarray, velocities: np.ndarray) -> None:
-        """Check that each note sounds; ChoraleError names the keys that would be silent."""
+        """Check that each note sounds; ChoraleError names the keys that would be silent.
+
+        It tells keys that the set hasn't at all from velocities that it hasn't for them.
+        """
         keys, velocities = np.asarray(keys), np.asarray(velocities)
         silent = self.choose(keys, velocities) == NOTHING
         if not silent.any():
             return
-        lost = np.unique(keys[silent])
-        soft, loud = velocities[silent].min(), velocities[silent].max()
-        names = [f"{pitch_name(key)} ({key})" for key in lost.tolist()]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        at = f"velocity {soft}" if soft == loud else f"velocities {soft}-{loud}"
+        keys, velocities = keys[silent], velocities[silent]
+        known = np.isin(keys, self.keys)
+        if known.all():
+            self._complain_of_velocities(keys, velocities)
+        lost = np.unique(keys[~known]).tolist()
+        more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
         raise ChoraleError(
-            f"{self.path}: no sample for {', '.join(names[:NAMED])}{more} at {at}; the set has "
-            f"{', '.join(span(*run) for run in self._runs())}: transpose the piece, or add samples"
+            f"{self.path}: no sample for {', '.join(map(_named, lost[:NAMED]))}{more} at "
+            f"{_velocities(velocities[~known])}; the set has "
+            f"{', '.join(span(*run) for run in _runs(self.keys))}: transpose the piece, or add "
+            "samples"
         )
 
     def played(self, notes: np.ndarray) -> np.ndarray:
         """Which region plays each note of dtype `NOTE`, its shift included: int array.
 
-        A shift goes to the nearest key that the set has. Raises ChoraleError for notes that
-        would be silent.
+        A shift goes to the nearest key that sounds at the note's velocity. Raises
+        ChoraleError for notes that would be silent.
         """
-        keys = np.asarray(notes["key"], int)
-        away = np.abs(self.keys - (keys + notes["shift"])[:, None])
-        keys = np.where(notes["shift"] == 0, keys, self.keys[away.argmin(axis=1)])
-        self.check(keys, notes["velocity"])
-        return self.choose(keys, notes["velocity"])
+        keys, velocities = np.array(notes["key"], int), notes["velocity"]
+        if (moved := np.flatnonzero(notes["shift"])).size:
+            # From beyond MIDI's keys the nearest one is the same as from the last of them.
+            wanted = np.clip(keys[moved] + notes["shift"][moved], 0, LOUDEST)
+            nearest = self._nearest()[wanted, velocities[moved]]
+            # Where none sounds, the note keeps its own, so that the message names it.
+            keys[moved] = np.where(nearest == NOTHING, keys[moved], nearest)
+        self.check(keys, velocities)
+        return self.choose(keys, velocities)
 
     def report(self, used: np.ndarray) -> SampleReport:
         """What a rendering used and what never.
@@ -120,11 +132,26 @@ class SampleSet:
         """
         return SampleReport(self.path.name, self.regions, np.asarray(used))
 
-    def _runs(self) -> list[tuple[int, int]]:
-        """The keys that sound, as runs from the lowest to the highest."""
-        ends = np.flatnonzero(np.diff(self.keys) > 1)
-        parts = np.split(self.keys, ends + 1)
-        return [(int(part[0]), int(part[-1])) for part in parts]
+    def _complain_of_velocities(self, keys: np.ndarray, velocities: np.ndarray) -> NoReturn:
+        """Raise ChoraleError for keys that sound, but not at these velocities."""
+        key = int(keys[0])
+        there = ", ".join(f"{low}-{high}" for low, high in _runs(np.flatnonzero(self._at(key))))
+        others = len(np.unique(keys)) - 1
+        more = f", nor for {others} other keys at theirs" if others else ""
+        raise ChoraleError(
+            f"{self.path}: no sample for {_named(key)} at {_velocities(velocities[keys == key])}"
+            f"{more}; it has some at {there}: change the dynamics, or the ranges of velocities"
+        )
+
+    def _nearest(self) -> np.ndarray:
+        """The key that sounds nearest to each key at each velocity: int array, or -1."""
+        sounds, keys = self.chart != NOTHING, np.arange(len(self.chart), dtype=np.int16)
+        away = np.abs(keys[:, None] - keys)[:, :, None]  # wanted, key
+        nearest = np.where(sounds, away, len(keys)).argmin(axis=1)  # of wanted, key, velocity
+        return np.where(sounds.any(axis=0), nearest, NOTHING)
+
+    def _at(self, key: int) -> np.ndarray:
+        return self.chart[key] != NOTHING
 
 
 class SamplerScore(NamedTuple):
@@ -164,10 +191,11 @@ def open_samples(
         {25: 60, 31: 62}; by default what the names say
     reach : of a folder, by how many semitones a sample may be transposed; by default 12
     release : of a folder, seconds in which notes die away once let go; by default 0.25
-    gain : dB by which all of it is louder, -96 to 96
+    gain : dB by which all of it is louder, -40 to 40
     fine : read each frame of recordings without loops from the 16 around it, where cubic
-        curves through 4 are the default: three times slower, and what lies at 10 kHz
-        errs by -70 dB in place of -31
+        curves through 4 are the default: two to three times slower, and of recordings at 44.1
+        kHz what lies at 10 kHz errs by -71 dB in place of -31, at 15 kHz by -52 in place
+        of -16; below 3 kHz, and of recordings at 96 kHz, curves do as well
 
     Raises
     ------
@@ -175,8 +203,7 @@ def open_samples(
         For what isn't there, isn't understood, is empty or cut off, and where nothing
         would sound.
     """
-    path = Path(path).expanduser()
-    gain, fine = number(gain, "gain", -96, 96), flag(fine, "fine")
+    gain, fine = number(gain, "gain", -MOST_GAIN, MOST_GAIN), flag(fine, "fine")
     options = {
         "only": only,
         "middle_c": middle_c,
@@ -184,6 +211,20 @@ def open_samples(
         "reach": reach,
         "release": release,
     }
+    try:
+        path = Path(path).expanduser()
+        path, regions, chart, warnings = _opened(path, options)
+    except (OSError, RuntimeError) as error:  # a RuntimeError: ~nobody, or links in a circle
+        reason = getattr(error, "strerror", None) or error
+        raise ChoraleError(f"{path}: can't be read ({reason})") from error
+    louder = tuple(replace(region, gain=region.gain + gain) for region in regions)
+    return SampleSet(path, louder, chart, tuple(warnings), fine)
+
+
+def _opened(
+    path: Path, options: dict[str, object]
+) -> tuple[Path, list[Region], np.ndarray, list[str]]:
+    """The whole path of a folder or text, its regions, their chart, and warnings."""
     if path.is_dir():
         path = path.resolve()
         given = {name: value for name, value in options.items() if value is not None}
@@ -198,8 +239,22 @@ def open_samples(
     else:
         there = "another file" if path.exists() else "nothing there"
         raise ChoraleError(f"{path}: expected a folder of samples or an .sfz file, got {there}")
-    louder = tuple(replace(region, gain=region.gain + gain) for region in regions)
-    return SampleSet(path, louder, chart, tuple(warnings), fine)
+    return path, regions, chart, warnings
+
+
+def _named(key: int) -> str:
+    return f"{pitch_name(key)} ({key})"
+
+
+def _velocities(velocities: np.ndarray) -> str:
+    soft, loud = velocities.min(), velocities.max()
+    return f"velocity {soft}" if soft == loud else f"velocities {soft}-{loud}"
+
+
+def _runs(numbers: np.ndarray) -> list[tuple[int, int]]:
+    """Rising whole numbers as runs without gaps, each by its first and last."""
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return [(int(part[0]), int(part[-1])) for part in parts]
 
 
 def sampler_score(notes: np.ndarray, sample_set: SampleSet) -> SamplerScore:
@@ -241,22 +296,25 @@ def _check(region: Region, notes: np.ndarray) -> None:
     last = region.end
     if not region.looped and region.mode != "one_shot":
         last = min(last, region.offset + int(held * speed * region.facts.rate) + 1)
-    check_data(region.facts, region.offset, last)
+    levels = region.level(notes["velocity"]) + notes["level"]
+    # The others may be silent, as in `chunks.audible`.
+    heard = levels[40 * np.log10(notes["velocity"] / LOUDEST) + notes["level"] >= AUDIBLE]
+    try:
+        check_data(region.facts, region.offset, last, level=heard.min(initial=0))
+    except ChoraleError as error:
+        if region.source == region.path.name:  # a file of a folder, which it names anyway
+            raise
+        raise ChoraleError(f"{region.source} ({region.gain:.1f} dB): {error}") from error
 
 
 def _statements(region: Region, number: int) -> list[str]:
     """Lines of the score: the path for one that is read as it plays, else its tables."""
-    path = str(region.path)
-    if any(letter in path for letter in FORBIDDEN):
-        raise ChoraleError(
-            f"{shown(path)}: Csound can't read a path with quotes, backslashes, dollar signs or "
-            "line breaks; move or rename the samples"
-        )
+    path = quoted(region.path, score=True)
     if not region.looped:
-        return [f'i "recording" 0 0 {number} "{path}"']
+        return [f'i "recording" 0 0 {number} {path}']
     skip = region.offset / region.facts.rate
     return [
-        f'f {number + channel} 0 0 -1 "{path}" {skip:.9f} 0 {channel + 1}'
+        f"f {number + channel} 0 0 -1 {path} {skip:.9f} 0 {channel + 1}"
         for channel in range(region.facts.channels)
     ]
 

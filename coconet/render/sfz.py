@@ -14,13 +14,20 @@ from pathlib import Path
 
 from coconet.errors import ChoraleError, nearest_name, shown
 
-#: Plenty for any instrument; more is a file gone wrong, or made to fill memory.
+#: Plenty for any instrument; more is a file gone wrong, or made to fill memory. The bytes
+#: are those of all files, and once more those of their text with its macros in place.
 MOST_BYTES = 10_000_000
 MOST_FILES = 1_000
 MOST_REGIONS = 20_000
-MOST_OPCODES = 1_000
+#: Of one header; of all together; and those that all regions inherit.
+MOST_OPCODES, MOST_WRITTEN, MOST_INHERITED = 1_000, 400_000, 2_000_000
+MOST_MACROS = 5_000
 DEEPEST = 16
 LONGEST_LINE = 20_000
+#: Of a macro or an opcode.
+LONGEST_NAME = 100
+#: Of places with text that isn't understood, so many are named and so many borne.
+NAMED, MOST_STRANGE = 20, 10_000
 #: Headers from the widest to the narrowest; each forgets what stood below it.
 LEVELS = ("control", "global", "master", "group", "region")
 #: Headers of effects and curves, whose opcodes say nothing of samples.
@@ -74,9 +81,15 @@ class _Reader:
     level: str = ""
     #: Their own opcodes are still to come when they are put here.
     regions: list[Section] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    #: Text that isn't understood: the first places, and how many there are.
+    strange: list[str] = field(default_factory=list)
+    stranger: int = 0
     files: int = 0
     size: int = 0
+    #: Characters with macros in place, opcodes, and opcodes that regions inherit, so far.
+    expanded: int = 0
+    written: int = 0
+    inherited: int = 0
 
 
 def parse_sfz(path: Path | str) -> tuple[list[Section], list[str]]:
@@ -86,14 +99,17 @@ def parse_sfz(path: Path | str) -> tuple[list[Section], list[str]]:
     a region says otherwise.
 
     Raises ChoraleError with file and line for what isn't SFZ, for included files that
-    are missing, include themselves or are too many, and where there is no region.
+    are missing, include themselves or are too many, for more text than any instrument
+    needs, and where there is no region.
     """
     path = Path(path)
     reader = _Reader(path.parent)
     _read(reader, path, ())
     if not reader.regions:
         raise ChoraleError(f"{path}: expected a <region>, got none; is it an SFZ file?")
-    return reader.regions, reader.warnings
+    more = reader.stranger - len(reader.strange)
+    left = [f"{path.name}: not understood at {more} more places"] if more else []
+    return reader.regions, reader.strange + left
 
 
 def _read(reader: _Reader, path: Path, above: tuple[Path, ...], asked: str = "") -> None:
@@ -109,19 +125,29 @@ def _read(reader: _Reader, path: Path, above: tuple[Path, ...], asked: str = "")
         raise ChoraleError(f"{asked}: more than {MOST_FILES} files are included")
     text = _COMMENTS.sub(_blank, _text(reader, path, asked))
     for number, line in enumerate(text.split("\n"), 1):
+        if not line or line.isspace():
+            continue
         place = f"{path.name}:{number}"
         if len(line) > LONGEST_LINE:
             raise ChoraleError(f"{place}: a line of {len(line)} characters; is it an SFZ file?")
         for macro in _DEFINE.finditer(line):
-            value = _expanded(reader, macro[2], place)
-            if not value:
-                raise ChoraleError(f"{place}: #define ${macro[1]}: expected a value, got none")
-            reader.macros[macro[1]] = value
+            _define(reader, macro[1], _expanded(reader, macro[2], place), place)
         line = _expanded(reader, _DEFINE.sub(" ", line), place)
         if included := _INCLUDE.match(line):
             _read(reader, _included(reader, path, included[1], place), (*above, path), place)
             line = included[2]
         _parts(reader, line, place)
+
+
+def _define(reader: _Reader, name: str, value: str, place: str) -> None:
+    """Keep a macro."""
+    if not value:
+        raise ChoraleError(f"{place}: #define ${name}: expected a value, got none")
+    if len(name) > LONGEST_NAME:
+        raise ChoraleError(f"{place}: #define: a name of {len(name)} characters")
+    reader.macros[name] = value
+    if len(reader.macros) > MOST_MACROS:
+        raise ChoraleError(f"{place}: more than {MOST_MACROS} macros")
 
 
 def _parts(reader: _Reader, line: str, place: str) -> None:
@@ -140,18 +166,29 @@ def _parts(reader: _Reader, line: str, place: str) -> None:
                 "is it an SFZ file?"
             )
         elif reader.level in LEVELS:
-            opcodes = reader.levels[reader.level]
-            opcodes.pop(mark["name"].lower(), None)  # the later one counts, and stands later
-            opcodes[mark["name"].lower()] = Opcode(text, place)
-            if len(opcodes) > MOST_OPCODES:
-                raise ChoraleError(f"{place}: more than {MOST_OPCODES} opcodes of one header")
+            _set(reader, mark["name"].lower(), Opcode(text, place))
+
+
+def _set(reader: _Reader, name: str, opcode: Opcode) -> None:
+    """An opcode of the header that is open: the later one counts, and stands later."""
+    opcodes = reader.levels[reader.level]
+    opcodes.pop(name, None)
+    opcodes[name] = opcode
+    reader.written += 1
+    if len(name) > LONGEST_NAME:
+        raise ChoraleError(f"{opcode.place}: an opcode's name of {len(name)} characters")
+    if len(opcodes) > MOST_OPCODES:
+        raise ChoraleError(f"{opcode.place}: more than {MOST_OPCODES} opcodes of one header")
+    if reader.written > MOST_WRITTEN:
+        raise ChoraleError(f"{opcode.place}: more than {MOST_WRITTEN} opcodes")
 
 
 def _open(reader: _Reader, header: str, place: str) -> None:
     """A header begins: what stood below it no longer holds, except with <control>."""
     if header not in LEVELS and header not in OTHERS:
         known = (*LEVELS, *OTHERS)
-        raise ChoraleError(f"{place}: unknown header <{header}>{nearest_name(header, known)}")
+        name = header[:LONGEST_NAME]
+        raise ChoraleError(f"{place}: unknown header <{name}>{nearest_name(name, known)}")
     reader.level = header
     if header in OTHERS:
         return
@@ -165,22 +202,37 @@ def _open(reader: _Reader, header: str, place: str) -> None:
         if len(reader.regions) >= MOST_REGIONS:
             raise ChoraleError(f"{place}: more than {MOST_REGIONS} regions")
         levels = tuple(reader.levels[level] for level in LEVELS if level in reader.levels)
+        reader.inherited += sum(map(len, levels))
+        if reader.inherited > MOST_INHERITED:
+            raise ChoraleError(f"{place}: regions inherit more than {MOST_INHERITED} opcodes")
         reader.regions.append(Section(levels, place))
 
 
 def _expanded(reader: _Reader, line: str, place: str) -> str:
     """A line with macros in place of their names: the longest name that is known counts."""
 
+    grown = len(line)
+
     def value(match: re.Match) -> str:
+        nonlocal grown
         name = match[1]
-        for length in range(len(name), 0, -1):
-            if name[:length] in reader.macros:
-                return reader.macros[name[:length]] + name[length:]
+        for length in range(min(len(name), LONGEST_NAME), 0, -1):
+            if text := reader.macros.get(name[:length]):
+                grown += len(text) - length - 1
+                if grown > LONGEST_LINE:
+                    raise ChoraleError(
+                        f"{place}: macros make a line of more than {LONGEST_LINE} characters"
+                    )
+                return text + name[length:]
+        name = name[:LONGEST_NAME]
         raise ChoraleError(f"{place}: ${name} isn't defined{nearest_name(name, reader.macros)}")
 
     line = _MACRO.sub(value, line) if "$" in line else line
-    if len(line) > LONGEST_LINE:
-        raise ChoraleError(f"{place}: macros make a line of {len(line)} characters")
+    reader.expanded += len(line)
+    if reader.expanded > MOST_BYTES:
+        raise ChoraleError(
+            f"{place}: macros and includes make more than {MOST_BYTES} characters of text"
+        )
     return line
 
 
@@ -189,8 +241,13 @@ def _included(reader: _Reader, path: Path, name: str, place: str) -> Path:
     name = name.replace("\\", "/")
     for folder in (reader.folder, path.parent):
         file = Path(folder, name)
-        if file.is_file():
-            return file.resolve()
+        try:
+            if file.is_file():
+                return file.resolve()
+        except OSError as error:
+            raise ChoraleError(
+                f"{place}: #include {shown(name)}: can't be read ({error.strerror or error})"
+            ) from error
     raise ChoraleError(f"{place}: #include {shown(name)}: no such file")
 
 
@@ -205,7 +262,9 @@ def _text(reader: _Reader, path: Path, asked: str) -> str:
     except OSError as error:
         raise ChoraleError(f"{where}: can't be read ({error.strerror or error})") from error
     reader.size += len(raw)
-    if reader.size > MOST_BYTES or re.search(rb"[\x00-\x08\x0e-\x1f]", raw):
+    if reader.size > MOST_BYTES:
+        raise ChoraleError(f"{where}: more than {MOST_BYTES} bytes of text; is it an SFZ file?")
+    if re.search(rb"[\x00-\x08\x0e-\x1f]", raw):
         raise ChoraleError(f"{where}: not an SFZ text file; is it another kind of file?")
     try:
         text = raw.decode("utf-8-sig")
@@ -221,5 +280,11 @@ def _blank(comment: re.Match) -> str:
 
 def _note_text(reader: _Reader, text: str, place: str) -> None:
     """Text that is neither header nor opcode is passed over, but not silently."""
-    if text.strip():
-        reader.warnings.append(f"{place}: not understood: {shown(text.strip())}")
+    if text := text.strip():
+        reader.stranger += 1
+        if len(reader.strange) < NAMED:
+            reader.strange.append(f"{place}: not understood: {shown(text)}")
+        if reader.stranger > MOST_STRANGE:
+            raise ChoraleError(
+                f"{place}: not understood, as {MOST_STRANGE} other places; is it an SFZ file?"
+            )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from coconet.render.regions import (
 )
 from coconet.render.sample_names import key_of
 from coconet.render.sfz import Opcode, Section, parse_sfz
+from coconet.render.tape import SILENCE
 from coconet.render.wavs import Facts, read_facts
 from coconet.tuning import KEYS
 
@@ -70,10 +70,20 @@ WHOLE |= {"seq_position", "note_offset", "octave_offset"}
 KEY_NAMES = ("key", "lokey", "hikey", "pitch_keycenter", "sw_last", "sw_default")
 OTHER_NAMES = ("sample", "default_path", "loop_mode", "trigger")
 #: Names for people, and what only goes with opcodes that are read.
-SILENT = re.compile(r"\w*label(_cc|_key)?\d*|seq_length|hirand|sw_(lo|hi)key|set_h?d?cc\d+")
-_CONTROLLER = re.compile(r"(lo|hi)h?d?cc(\d+)")
+SILENT = re.compile(r"\w*label(_cc|_key)?\d*|seq_length|hirand|sw_(lo|hi)key|set_(hd)?cc\d+")
+_CONTROLLER = re.compile(r"(lo|hi|set_)(hd)?cc(\d+)")
 #: Controllers stand at these values, the others at 0, unless the file says otherwise.
 CONTROLLERS = {7: 100, 10: 64, 11: 127}
+#: At fewer dB even a recording as loud as can be is silence.
+QUIETEST = 20 * math.log10(SILENCE)
+#: What begins the names of opcodes by which a controller, not a key, starts a sound.
+ELSEWHERE = tuple(
+    f"{by}_{end}{fine}cc" for by in ("on", "start") for end in ("lo", "hi") for fine in ("", "hd")
+)
+#: When a region sounds: as a key is struck, or else.
+TRIGGERS = ("attack", "first", "legato", "release", "release_key")
+#: Numbers as SFZ has them: no digits of other scripts, no underscores between them.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 #: Unknown opcodes that a warning names.
 NAMED = 20
 SKIPPED = {
@@ -84,6 +94,7 @@ SKIPPED = {
     "legato": "what sounds only legato (trigger)",
     "pitch": "what doesn't follow the keys (pitch_keytrack)",
     "disabled": "what is switched off (key -1, end -1, empty ranges)",
+    "silent": "what is too soft to be heard (volume, amplitude)",
     "generated": "generated waves and silence (sample=*...)",
 }
 
@@ -103,22 +114,29 @@ def sfz_regions(path: Path | str) -> tuple[list[Region], np.ndarray, list[str]]:
     path = Path(path)
     sections, warnings = parse_sfz(path)
     files = _Files(path.parent)
-    regions, skipped, unknown, first_switch = [], Counter(), {}, None
+    regions, skipped, unknown, first_switch = [], {}, {}, None
     for section in sections:
         values = _Values(section)
         if first_switch is None and "sw_last" in values:
             first_switch = values.key("sw_last")
         if reason := _left_out(values, first_switch):
-            skipped[reason] += 1
+            skipped.setdefault(reason, []).append(values.place)
         else:
             _note_unknown(values, unknown)
             regions.append(_region(values, files))
     if not regions:
         reasons = "; ".join(SKIPPED[reason] for reason in skipped)
         raise ChoraleError(f"{path}: none of {len(sections)} regions plays here: {reasons}")
-    for reason, count in skipped.items():
+    for reason, places in skipped.items():
         warnings.append(
-            f"{path.name}: {count} of {len(sections)} regions left out: {SKIPPED[reason]}"
+            f"{path.name}: {len(places)} of {len(sections)} regions left out, from {places[0]} on: "
+            f"{SKIPPED[reason]}"
+        )
+    if files.unlooped:
+        warnings.append(
+            f"{path.name}: {len(files.unlooped)} of {len(sections)} regions, from "
+            f"{files.unlooped[0]} on, play without the loop of their file, which lies outside "
+            "offset and end"
         )
     if unknown:
         names = [f"{name} ({place})" for name, place in sorted(unknown.items())]
@@ -169,10 +187,7 @@ class _Values:
         opcode = self.opcodes[name]
         low, high = NUMBERS[name]
         kind = "a whole number" if name in WHOLE else "a number"
-        try:
-            value = float(opcode.value)
-        except ValueError:
-            value = math.nan
+        value = _plain(opcode.value)
         if not low <= value <= high or (name in WHOLE and value % 1):
             raise ChoraleError(
                 f"{opcode.place}: {name}: expected {kind} from {low} to {high}, "
@@ -197,6 +212,13 @@ class _Values:
         return key if key < 0 else key + self.shift
 
     @property
+    def gain(self) -> float:
+        """dB; an amplitude of 0 is -inf."""
+        amplitude = self.number("amplitude", 100) / 100
+        louder = 20 * math.log10(amplitude) if amplitude else -math.inf
+        return sum(self.number(name, 0) for name in VOLUMES) + louder
+
+    @property
     def shift(self) -> int:
         return self.whole("note_offset", 0) + 12 * self.whole("octave_offset", 0)
 
@@ -204,6 +226,12 @@ class _Values:
 def _left_out(values: _Values, first_switch: int | None) -> str:
     """Why a region never plays here, as a key of `SKIPPED`; '' for one that plays."""
     trigger = values.text("trigger", "attack").lower()
+    if trigger not in TRIGGERS:
+        opcode = values.opcodes["trigger"]
+        raise ChoraleError(
+            f"{opcode.place}: trigger: expected {', '.join(TRIGGERS)}, "
+            f"got {shown(opcode.value)}{nearest_name(trigger, TRIGGERS)}"
+        )
     low, high = _keys(values)
     soft, loud = values.whole("lovel", 0), values.whole("hivel", LOUDEST)
     sample = values.text("sample")
@@ -222,31 +250,40 @@ def _left_out(values: _Values, first_switch: int | None) -> str:
     empty = low > high or high < 0 or low >= KEYS or soft > loud or loud < 1
     if empty or values.whole("end", 0) == -1:
         return "disabled"
+    if values.gain < QUIETEST:
+        return "silent"
     return "generated" if sample.startswith("*") else ""
 
 
 def _controlled(values: _Values) -> bool:
     """Whether a region asks for a controller to stand elsewhere than it does."""
+    stands, bounds = dict(CONTROLLERS), []
     for name, opcode in values.opcodes.items():
-        if name.startswith(("on_locc", "on_hicc", "start_locc", "start_hicc")):
+        if name.startswith(ELSEWHERE):
             return True
         if not (asked := _CONTROLLER.fullmatch(name)):
             continue
-        controller = int(asked[2])
-        stands = float(CONTROLLERS.get(controller, 0))
-        if set_to := values.text(f"set_cc{controller}"):
-            stands = _plain(set_to, values.opcodes[f"set_cc{controller}"].place)
-        bound = _plain(opcode.value, opcode.place)
-        if stands < bound if asked[1] == "lo" else stands > bound:
+        kind, fine, controller = asked[1], asked[2], int(asked[3])
+        value = _plain(opcode.value) * (LOUDEST if fine else 1)  # hdcc goes from 0 to 1
+        if not math.isfinite(value):
+            raise ChoraleError(
+                f"{opcode.place}: {name}: expected a number, got {shown(opcode.value)}"
+            )
+        if kind == "set_":
+            stands[controller] = value
+        else:
+            bounds.append((kind, fine, controller, value))
+    for kind, fine, controller, bound in bounds:
+        at = stands.get(controller, 0)
+        # A hicc of 63 holds up to a locc of 64.
+        if at < bound if kind == "lo" else (at if fine else math.floor(at)) > bound:
             return True
     return False
 
 
-def _plain(text: str, place: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ChoraleError(f"{place}: expected a number, got {shown(text)}") from error
+def _plain(text: str) -> float:
+    """A number as SFZ has it; nan for all else."""
+    return float(text) if _NUMBER.fullmatch(text) else math.nan
 
 
 def _keys(values: _Values) -> tuple[int, int]:
@@ -271,18 +308,16 @@ def _region(values: _Values, files: _Files) -> Region:
             f"{values.place}: expected offset before the end, got {offset} of {end} frames "
             f"({facts.path.name})"
         )
-    mode, loop = _loop(values, facts, offset, end)
+    mode, loop = _loop(values, files, facts, offset, end)
     low, high = _keys(values)
     velocities = max(values.whole("lovel", 1), 1), values.whole("hivel", LOUDEST)
-    # An amplitude of 0 is silence, which a recording shouldn't be: check_data says so.
-    amplitude = max(values.number("amplitude", 100) / 100, 1e-6)
     return Region(
         facts,
         (low, min(high, KEYS - 1)),
         velocities,
         _hz(values, facts),
         layer="" if velocities == (1, LOUDEST) else f"{velocities[0]}-{velocities[1]}",
-        gain=sum(values.number(name, 0) for name in VOLUMES) + 20 * math.log10(amplitude),
+        gain=values.gain,
         track=values.number("amp_veltrack", 100) / 100,
         pan=values.number("pan", 0) / 100,
         offset=offset,
@@ -315,7 +350,7 @@ def _hz(values: _Values, facts: Facts) -> float:
 
 
 def _loop(
-    values: _Values, facts: Facts, offset: int, end: int
+    values: _Values, files: _Files, facts: Facts, offset: int, end: int
 ) -> tuple[str, tuple[int, int] | None]:
     """The mode and, where it is looped, the loop: by the opcodes, or else by the file."""
     mode = values.text("loop_mode", "loop_continuous" if facts.loop else "no_loop")
@@ -326,10 +361,13 @@ def _loop(
         )
     if not mode.startswith("loop"):
         return mode, None
-    first, last = facts.loop or (0, end)
+    first, last = facts.loop or (offset, end)
     first = values.whole("loop_start", first)
     last = min(values.whole("loop_end", last - 1) + 1, end)
     if not offset <= first < last:
+        if "loop_start" not in values and "loop_end" not in values:
+            files.unlooped.append(values.place)
+            return "no_loop", None
         raise ChoraleError(
             f"{values.place}: expected a loop within frames {offset}-{end - 1}, got "
             f"{first}-{last - 1} ({facts.path.name})"
@@ -358,11 +396,18 @@ class _Files:
         self.folder = folder
         self.facts: dict[str, Facts] = {}
         self.listings: dict[Path, dict[str, str]] = {}
+        #: Places of regions that leave out the loop of their file.
+        self.unlooped: list[str] = []
 
     def find(self, name: str, place: str) -> Facts:
         """What the header of a sample says; its name is relative to the SFZ file."""
         if name not in self.facts:
-            path = self._existing(Path(self.folder, name.replace("\\", "/")))
+            try:
+                path = self._existing(Path(self.folder, name.replace("\\", "/")))
+            except OSError as error:
+                raise ChoraleError(
+                    f"{place}: sample {shown(name)}: can't be read ({error.strerror or error})"
+                ) from error
             if path is None:
                 raise ChoraleError(f"{place}: sample {shown(name)}: no such file in {self.folder}")
             try:

@@ -13,6 +13,7 @@ import os
 import shutil
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,11 @@ class SoundFont:
 
         Hashing 148 MB takes 0.2 s, so it is remembered in the cache folder, as long as
         the file's path, size and time of change stay the same.
+
+        Raises ChoraleError where the file can't be read any more.
         """
-        stat = self.path.stat()
+        with self.reading():
+            stat = self.path.stat()
         state = {"size": stat.st_size, "modified": stat.st_mtime_ns}
         name = hashlib.blake2b(os.fsencode(self.path), digest_size=16).hexdigest()
         file = places.cache() / f"digest-{name}.json"
@@ -50,10 +54,22 @@ class SoundFont:
             entry = read_json(file)
             if entry == state | {"digest": str(entry["digest"])}:
                 return entry["digest"]
-        digest = _digest(self.path)
+        with self.reading():
+            digest = _digest(self.path)
         with contextlib.suppress(ChoraleError):  # an unwritable cache only costs time
             write_json(file, state | {"digest": digest})
         return digest
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Tell in one line where the file can't be read any more, as an OSError says."""
+        try:
+            yield
+        except OSError as error:
+            raise ChoraleError(
+                f"{self.path}: SoundFont can't be read any more ({error.strerror or error}); "
+                "was it moved?"
+            ) from error
 
 
 def open_soundfont(path: Path | str) -> SoundFont:
@@ -95,13 +111,10 @@ def find_soundfont(*, plain: bool = True) -> SoundFont | None:
     if chosen:
         return open_soundfont(chosen)
     suffixes = (".sf2",) if plain else (".sf2", ".sf3")
-    files = [
-        file
-        for folder in soundfont_folders()
-        if folder.is_dir()
-        for file in sorted(folder.iterdir())
-        if file.suffix.lower() in suffixes and file.is_file()
-    ]
+    files = []
+    for folder in soundfont_folders():
+        with contextlib.suppress(OSError):  # not there, or not to be read: there are others
+            files += [file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes]
     for file in sorted(files, key=_rank):
         try:
             font = open_soundfont(file)

@@ -9,6 +9,9 @@ or a plain array of shape (frames, channels).
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,13 +19,33 @@ from pathlib import Path
 
 import numpy as np
 
-from coconet.errors import ChoraleError
+from coconet.checks import whole
+from coconet.errors import ChoraleError, shown
 
 CHANNELS = 2
 SAMPLE_RATE = 44100
+#: A peak below this, -80 dBFS, is silence: a missing sample, or an empty score.
+SILENCE = 1e-4
 #: Frames that are in memory at once: 6 s, 2 MB.
 BLOCK = 1 << 18
 FRAME_BYTES = CHANNELS * 4
+
+
+@contextlib.contextmanager
+def scratch_writing(folder: Path | str) -> Iterator[None]:
+    """Tell in one line of a temporary file that can't be made or written.
+
+    folder : where it lies
+
+    Raises ChoraleError for an OSError in the block, such as a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ChoraleError(
+            f"{folder}: temporary files can't be written ({error.strerror or error}); "
+            "set TMPDIR to another folder"
+        ) from error
 
 
 class Tape:
@@ -31,11 +54,22 @@ class Tape:
     Parameters
     ----------
     path : of the file, in a scratch folder
+
+    Whatever writes raises ChoraleError where the disk can't take it.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.path.write_bytes(b"")
+        with scratch_writing(self.path.parent):
+            self.path.write_bytes(b"")
+
+    @classmethod
+    def beside(cls, folder: Path | str, stem: str) -> Tape:
+        """An empty tape of a name that no other has."""
+        with scratch_writing(folder):
+            handle, name = tempfile.mkstemp(prefix=f"{stem}-", suffix=".f32", dir=folder)
+        os.close(handle)
+        return cls(name)
 
     def __len__(self) -> int:
         """How many frames there are."""
@@ -58,21 +92,27 @@ class Tape:
 
     def append(self, samples: np.ndarray) -> None:
         """Put sound after the end: float array, shape=(frames, 2)."""
-        with self.path.open("ab") as file:
+        _check_stereo(samples)
+        with scratch_writing(self.path.parent), self.path.open("ab") as file:
             file.write(np.ascontiguousarray(samples, "<f4").data)
 
     def add(self, first: int, samples: np.ndarray) -> None:
-        """Mix sound into what is there, from frame `first` on; a gap before it is silence."""
+        """Mix sound into what is there, from frame `first` on; a gap before it is silence.
+
+        samples : float array, shape=(frames, 2)
+        """
+        first = whole(first, "first frame", 0)
+        _check_stereo(samples)
         there = self.read(first, first + len(samples))
         mixed = np.array(samples, "<f4")
         mixed[: len(there)] += there
-        with self.path.open("r+b") as file:
+        with scratch_writing(self.path.parent), self.path.open("r+b") as file:
             file.seek(first * FRAME_BYTES)
             file.write(mixed.data)
 
     def cut(self, frames: int) -> None:
         """Make it exactly so many frames long; what is missing is silence."""
-        with self.path.open("r+b") as file:
+        with scratch_writing(self.path.parent), self.path.open("r+b") as file:
             file.truncate(frames * FRAME_BYTES)
 
 
@@ -147,6 +187,16 @@ def channels_of(sound: Sound, name: str = "sound") -> int:
             f"got {sound.dtype} of shape {sound.shape}"
         )
     return sound.shape[1]
+
+
+def _check_stereo(samples: np.ndarray) -> None:
+    """Check what is put on a tape: another shape would shift all that follows."""
+    if not isinstance(samples, np.ndarray):
+        raise ChoraleError(f"tape: expected a float array, got {shown(samples)}")
+    if channels_of(samples, "tape") != CHANNELS:
+        raise ChoraleError(
+            f"tape: expected float sound of shape (frames, {CHANNELS}), got {samples.shape}"
+        )
 
 
 def ahead(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

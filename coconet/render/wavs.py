@@ -11,6 +11,7 @@ knows nothing of keys and loops.
 from __future__ import annotations
 
 import functools
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import BinaryIO
 import numpy as np
 
 from coconet.errors import ChoraleError
+from coconet.render.tape import SILENCE
 
 SUFFIXES = (".wav", ".wave", ".flac", ".aif", ".aiff", ".ogg")
 #: Frames a second that a recording may have.
@@ -32,8 +34,6 @@ UNKNOWN_LENGTH = 0xFFFFFFFF
 KEY, LOOPS, LOOP = struct.Struct("<12xII"), struct.Struct("<28xI4x"), struct.Struct("<4xIII8x")
 #: A WAV file has a dozen of chunks; one of zeros would seem to have millions.
 MOST_CHUNKS = 1_000
-#: A peak below this, -80 dBFS, is silence.
-SILENCE = 1e-4
 #: Frames that are read at once.
 BLOCK = 1 << 16
 
@@ -105,19 +105,23 @@ def read_facts(path: Path | str) -> Facts:
     return facts
 
 
-def check_data(facts: Facts, first: int = 0, last: int | None = None) -> None:
+def check_data(
+    facts: Facts, first: int = 0, last: int | None = None, *, level: float = 0.0
+) -> None:
     """Check that a sample sounds where it is played.
 
     Parameters
     ----------
     first, last : frames of which it is played, by default all; of floating-point files
         all of these are read, of the others as many as it takes to find a sound
+    level : dB at which the softest note plays it
 
     Raises
     ------
     ChoraleError
-        For silence, for values that aren't finite, where frames are missing, and where
-        the file is no longer the one that `facts` tell of. It is read once a process.
+        For silence, and what is silence at that level, for values that aren't finite,
+        where frames are missing, and where the file is no longer the one that `facts`
+        tell of. It is read once a process.
     """
     try:
         stat = facts.path.stat()
@@ -132,33 +136,42 @@ def check_data(facts: Facts, first: int = 0, last: int | None = None) -> None:
     last = facts.frames if last is None else min(last, facts.frames)
     # In coarse steps, so that notes of many lengths ask for the same.
     steps = -(-last // (4 * BLOCK))
-    if complaint := _fault(facts, first, min(facts.frames, steps * 4 * BLOCK)):
+    last = min(facts.frames, steps * 4 * BLOCK)
+    if complaint := _fault(facts, first, last, min(math.ceil(level), 0)):
         raise ChoraleError(f"{facts.path}: {complaint}")
 
 
 @functools.lru_cache(maxsize=10_000)
-def _fault(facts: Facts, first: int, last: int) -> str:
+def _fault(facts: Facts, first: int, last: int, level: int) -> str:
     """What is wrong with the frames `first` to `last`, '' where nothing is."""
     import soundfile
 
+    top, needed = 0.0, SILENCE / 10 ** (level / 20)
     try:
         with soundfile.SoundFile(facts.path) as file:
             file.seek(first)
-            at, heard = first, False
-            while at < last and not (heard and not facts.floating):
+            at = first
+            while at < last and not (top >= needed and not facts.floating):
                 block = file.read(min(BLOCK, last - at), dtype="float32")
                 if not len(block):
                     return f"truncated: {at} of {facts.frames} frames; copy it again"
                 if not np.isfinite(block).all():
                     return f"holds values that aren't finite, within a second of frame {at}"
-                heard = heard or float(np.abs(block).max()) >= SILENCE
+                top = max(top, float(np.abs(block).max()))
                 at += len(block)
             file.seek(last - 1)
             if not len(file.read(1)):
                 return f"truncated: expected {facts.frames} frames; copy it again"
     except (soundfile.SoundFileError, OSError) as error:
         return f"can't be read as sound ({error})"
-    return "" if heard else f"silent from frame {first} to {last}, where it is played"
+    if top >= needed:
+        return ""
+    if top < SILENCE:
+        return f"silent from frame {first} to {last}, where it is played"
+    return (
+        f"at most {20 * math.log10(top):.0f} dBFS from frame {first} to {last}, and played at "
+        f"{level} dB, which is silence; raise its volume or the gain"
+    )
 
 
 def _wav(file: BinaryIO, path: Path, size: int, modified: int) -> Facts:

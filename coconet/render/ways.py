@@ -22,6 +22,10 @@ SYNTHS = ("csound", "fluidsynth")
 PREFERRED = (("csound", "piano"), ("csound", "organ"), ("fluidsynth", "piano"))
 
 
+class NoSound(ChoraleError):
+    """What would play isn't installed; the message tells the commands that bring it."""
+
+
 @dataclass(frozen=True)
 class Way:
     """One way to make sound on this machine.
@@ -86,6 +90,7 @@ def choose_way(
     synth: str | None = None,
     instrument: str | Sequence[str | Part] | None = None,
     soundfont: Path | str | None = None,
+    prefer: str = SYNTHS[0],
 ) -> Chosen:
     """The first synthesiser that fits the wishes and works.
 
@@ -96,15 +101,20 @@ def choose_way(
     instrument : as `instruments.parse_parts` takes it; by default the piano, or what else
         works
     soundfont : of the user's own, which must then be heard
+    prefer : the synthesiser that plays where both fit
 
     Raises
     ------
     ChoraleError
         For unknown names, a broken font, a font that nothing would play, and where nothing
-        fits or works, with what is missing.
+        fits.
+    NoSound
+        Where what fits isn't installed, with what is missing.
     """
+    choice(prefer, "prefer", SYNTHS)
+    order = sorted(SYNTHS, key=lambda one: one != prefer)
     if synth is not None:
-        choice(synth, "synth", SYNTHS)
+        order = [choice(synth, "synth", SYNTHS)]
     parts = None if instrument is None else parse_parts(instrument, voices)
     # A font that the user named and that is broken must not be passed over.
     font = open_soundfont(soundfont) if soundfont is not None else None
@@ -112,30 +122,32 @@ def choose_way(
     if parts is None:
         wishes = [
             (ways[wish], parse_parts(wish[1], voices))
+            for one in order
             for wish in PREFERRED
-            if synth in (None, wish[0]) and (font is None or ways[wish].soundfont is not None)
-        ] or [(ways[synth or SYNTHS[0], DEFAULT_INSTRUMENT], parse_parts("piano", voices))]
+            if wish[0] == one and (font is None or ways[wish].soundfont is not None)
+        ] or [(ways[order[0], DEFAULT_INSTRUMENT], parse_parts(DEFAULT_INSTRUMENT, voices))]
         for way, played in wishes:
             if way.works:
                 return Chosen(way.synth, played, way.soundfont)
-        raise ChoraleError(f"no sound: {_lacks([way for way, _ in wishes])}")
+        raise _refusal([way for way, _ in wishes], font)
     names = dict.fromkeys(part.instrument.name for part in parts)
-    lacking = []
-    for one in SYNTHS if synth is None else (synth,):
+    lacking, unheard = [], ""
+    for one in order:
         if unfit := _unfit(one, parts):
             if synth is not None:
                 raise ChoraleError(unfit)
             continue
         used = [_way_of(ways, one, name) for name in names]
-        if all(way.works for way in used):
-            played = next((way.soundfont for way in used if way.soundfont), None)
-            if font is not None and played is None:
-                raise ChoraleError(
-                    f"{font.path}: Csound's {' and '.join(names)} needs no SoundFont; leave it out"
-                )
+        if not all(way.works for way in used):
+            lacking += used
+            continue
+        played = next((way.soundfont for way in used if way.soundfont), None)
+        if font is None or played is not None:
             return Chosen(one, parts, played)
-        lacking += used
-    raise ChoraleError(f"no sound: {_lacks(lacking)}")
+        unheard = f"{font.path}: Csound's {' and '.join(names)} needs no SoundFont; leave it out"
+    if unheard:
+        raise ChoraleError(f"{unheard}, or: {_lacks(lacking)}" if lacking else unheard)
+    raise _refusal(lacking, font)
 
 
 def _way_of(ways: dict[tuple[str, str], Way], synth: str, name: str) -> Way:
@@ -156,6 +168,14 @@ def _unfit(synth: str, parts: Sequence[Part]) -> str:
                 f"say {part.instrument.name}, or render it with Csound"
             )
     return ""
+
+
+def _refusal(ways: Sequence[Way], font: SoundFont | None) -> ChoraleError:
+    """Why nothing plays: the user's own font where all else is there, else what is missing."""
+    to_blame = font is not None and any(
+        all(NO_SF3 in reason for reason in way.missing) for way in ways
+    )
+    return (ChoraleError if to_blame else NoSound)(f"no sound: {_lacks(ways)}")
 
 
 def _lacks(ways: Sequence[Way]) -> str:
