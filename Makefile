@@ -28,7 +28,7 @@ run:  ## rewrite the alto and tenor of a chorale that the model has never seen
 
 test:  ## the tests
 	$(setup)
-	@$(python) -m pytest -n logical --maxprocesses 8 --dist loadfile
+	@$(python) -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 lab:  ## the notebooks in JupyterLab
 	$(setup)
