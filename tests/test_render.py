@@ -1,5 +1,6 @@
 """From a chorale to a sound file, judged by measuring it."""
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -465,6 +466,7 @@ def test_progress_is_told_to_the_end():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        (".", {}, "ends in"),
         ("a.ogg", {}, r"ends in \.wav, \.flac, \.mp3"),
         ("a.wav", {"synth": "timidity"}, "expected csound or fluidsynth"),
         ("a.wav", {"instrument": "kazoo"}, "expected piano, organ"),
@@ -564,6 +566,23 @@ def test_room_is_needed_for_the_file_and_for_what_is_temporary_at_once(tmp_path,
         with pytest.raises(ChoraleError, match="are free"):
             sound.render(piece, tmp_path / "new" / "b.wav", **DRY)
         assert not (tmp_path / "new" / "b.wav").exists()
+
+
+@pytest.mark.parametrize(("synth", "instrument"), ENGINES[1:3])
+def test_a_limit_on_files_is_told_as_what_it_is(tmp_path, synth, instrument):
+    """As a full disk: no SoundFont is suspected, and nothing is left."""
+    code = (
+        "import numpy as np; from coconet.render import render\n"
+        f"render(np.full((4, 64), 60), {str(tmp_path / 'a.wav')!r}, synth={synth!r},"
+        f" instrument={instrument!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000)),
+    )  # fmt: skip
+    complaint = done.stderr.splitlines()[-1]
+    assert "ChoraleError" in complaint and "TMPDIR" in complaint and "damaged" not in complaint
+    assert list(tmp_path.iterdir()) == []
 
 
 @ORGAN

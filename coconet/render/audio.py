@@ -26,7 +26,7 @@ import numpy as np
 
 from coconet.checks import whole
 from coconet.errors import ChoraleError
-from coconet.files import atomic_path, validate_writable
+from coconet.files import atomic_path, user_path, validate_writable
 from coconet.render.encoders import (
     FORMATS,
     MP3_RATE,
@@ -74,7 +74,7 @@ def check_clipping(sound: Sound, *, name: str = "sound") -> None:
 
 def validate_sound_path(path: Path | str, *, force: bool = False) -> Path:
     """Check that a sound file of a known kind can be made at `path`, and return it."""
-    path = Path(path)
+    path = user_path(path)
     if path.suffix.lower() not in FORMATS:
         raise ChoraleError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
     return validate_writable(path, force=force)

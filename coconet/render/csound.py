@@ -36,7 +36,7 @@ from coconet.render.events import Performance
 from coconet.render.instruments import Part
 from coconet.render.samples import SampleSet, sampler_score
 from coconet.render.soundfonts import NO_SF3, SoundFont, install_command
-from coconet.render.tape import CHANNELS, SAMPLE_RATE
+from coconet.render.tape import CHANNELS, SAMPLE_RATE, SCRATCH_FULL
 from coconet.tuning import KEYS, STANDARD, equal_frequencies
 
 FOLDER = Path(__file__).parent / "orchestra"
@@ -376,4 +376,6 @@ def _complaints(log: str) -> list[str]:
 
 def _complaint(log: str) -> str:
     lines = _complaints(log) or [line.strip() for line in log.splitlines() if line.strip()]
+    if lines and re.search(r"errors in performance", lines[0]):
+        return f"{lines[0]}, and no reason given; {SCRATCH_FULL}"
     return lines[0] if lines else "it gave no reason"

@@ -14,6 +14,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ from coconet.render.events import Performance
 from coconet.render.instruments import DEFAULT_INSTRUMENT, INSTRUMENTS, parse_parts
 from coconet.render.presets import Presets
 from coconet.render.soundfonts import SoundFont, install_command
-from coconet.render.tape import CHANNELS, SAMPLE_RATE, scratch_writing
+from coconet.render.tape import CHANNELS, SAMPLE_RATE, SCRATCH_FULL, scratch_writing
 
 #: What FluidSynth is told at the time 0 sounds so many frames later.
 DELAY = SYNTH_BLOCK
@@ -108,7 +109,9 @@ class SafeFluidSynth(FluidSynth):
         complaints = [line for line in done.stderr.splitlines() if "error" in line.lower()]
         if done.returncode != 0 or complaints or not sound.exists():
             sound.unlink(missing_ok=True)
-            if done.returncode < 0:
+            if done.returncode == -signal.SIGXFSZ:
+                reason = f"a limit on the size of files (ulimit -f) ended it; {SCRATCH_FULL}"
+            elif done.returncode < 0:
                 reason = f"crashed (signal {-done.returncode}); is the SoundFont damaged?"
             else:
                 reason = (complaints or done.stderr.splitlines() or ["it gave no reason"])[0]

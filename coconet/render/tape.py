@@ -24,6 +24,8 @@ from coconet.errors import ChoraleError, shown
 
 CHANNELS = 2
 SAMPLE_RATE = 44100
+#: What to look at where a synthesiser's own file comes to nothing.
+SCRATCH_FULL = "is the disk of temporary files full? (TMPDIR names another folder)"
 #: A peak below this, -80 dBFS, is silence: a missing sample, or an empty score.
 SILENCE = 1e-4
 #: Frames that are in memory at once: 6 s, 2 MB.
