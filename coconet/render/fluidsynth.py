@@ -109,7 +109,8 @@ class SafeFluidSynth(FluidSynth):
         complaints = [line for line in done.stderr.splitlines() if "error" in line.lower()]
         if done.returncode != 0 or complaints or not sound.exists():
             sound.unlink(missing_ok=True)
-            if done.returncode == -signal.SIGXFSZ:
+            # Negative codes, like this signal, are POSIX's: no other system looks it up.
+            if done.returncode < 0 and done.returncode == -signal.SIGXFSZ:
                 reason = f"a limit on the size of files (ulimit -f) ended it; {SCRATCH_FULL}"
             elif done.returncode < 0:
                 reason = f"crashed (signal {-done.returncode}); is the SoundFont damaged?"
